@@ -1,0 +1,41 @@
+"""Data: from files to batches of normalised images, with NumPy alone.
+
+    data = open_dataset("mnist5k")
+    loader = Loader(data.train, 128, data.mean, data.std, seed=0, augment=ShiftRotate())
+    for batch in loader.epoch(0):
+        batch.images, batch.labels              # float32 (B, C, Sy, Sx), int64 (B,)
+
+A `DataSet` holds uint8 images as files have them, (n, Sy, Sx, C); a `Loader` shuffles, augments and
+normalises them into float32, (B, C, Sy, Sx). Pillow is loaded only when `read_image` needs it.
+"""
+import difflib
+from pathlib import Path
+
+from minivit.data.augment import ShiftRotate, shift_rotate
+from minivit.data.dataset import DataSet, Split, mean_std, normalise
+from minivit.data.idx import read_idx
+from minivit.data.images import ImageError, read_image
+from minivit.data.loader import Batch, Loader
+from minivit.data.mnist import mnist5k, mnist_folder
+
+__all__ = ["Batch", "DataSet", "ImageError", "Loader", "ShiftRotate", "Split", "mean_std",
+           "mnist5k", "mnist_folder", "normalise", "open_dataset", "read_idx", "read_image",
+           "shift_rotate"]
+
+_BY_NAME = {"mnist5k": mnist5k}
+
+
+def open_dataset(name_or_folder):
+    """The data set of that name ("mnist5k"), or the one in that folder (see `mnist_folder`).
+
+    A name goes before a folder of the same name, which is reached as "./mnist5k".
+    Raises ValueError for an unknown name, FileNotFoundError for a folder without a data set.
+    """
+    if name_or_folder in _BY_NAME:
+        return _BY_NAME[name_or_folder]()
+    if Path(name_or_folder).is_dir():
+        return mnist_folder(name_or_folder)
+    near = difflib.get_close_matches(str(name_or_folder), _BY_NAME, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    raise ValueError(f"no data set {str(name_or_folder)!r}: {guess}Known names: "
+                     f"{', '.join(_BY_NAME)}; a folder that holds MNIST's idx files works too")

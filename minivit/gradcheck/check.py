@@ -1,0 +1,145 @@
+"""The gradient checker: is backward the derivative of forward?
+
+- `gradcheck(function, inputs)`: compare every gradient with numerical differences; returns a `Report`
+- `Report`: per input the worst relative error, where it is, and the two values; `report.check()` raises
+
+The function's output is multiplied by a *random* output gradient and summed; that number is differentiated. (Summing
+the output alone is blind: every row of a softmax adds up to 1 whatever x is, so a backward that returns zeros passes.)
+Inputs are float64, and derivatives are taken from four points,
+
+    f'(x) = (8 (f(x + h) - f(x - h)) - (f(x + 2h) - f(x - 2h))) / 12h  +  O(h^4)
+
+(Abramowitz and Stegun 1964, table 25.2), with h = 1e-3 about 1e-12 from the truth for smooth functions.
+"""
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from minivit.modes import no_grad
+from minivit.streams import randomness, stream
+from minivit.tensor import Tensor
+
+STEP = 1e-3
+FLOOR = 1e-3            # of an input's largest derivative: below it, errors are measured against that floor
+
+
+@dataclass(frozen=True)
+class InputReport:
+    """The worst place of one input: `index` is None where the worst was along a random direction over all elements."""
+
+    name: str
+    error: float
+    index: tuple
+    analytic: float
+    numeric: float
+    checked: int
+
+    def __str__(self):
+        place = "along a random direction" if self.index is None else f"at {list(self.index)}"
+        return (f"{self.name:<28} worst relative error {self.error:8.1e} {place}: analytic {self.analytic:+.9e}, "
+                f"numeric {self.numeric:+.9e} ({self.checked} checked)")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a gradient check found, per input; true where every error is below the tolerance."""
+
+    inputs: tuple
+    tolerance: float
+
+    @property
+    def worst(self):
+        """The input with the largest error."""
+        return max(self.inputs, key=lambda report: report.error)
+
+    def __bool__(self):
+        return self.worst.error <= self.tolerance
+
+    def __str__(self):
+        return "\n".join(str(report) for report in self.inputs)
+
+    def check(self):
+        """Raise AssertionError, with the whole report, if an error is above the tolerance."""
+        if not self:
+            raise AssertionError(f"the gradient of {self.worst.name} is wrong (tolerance {self.tolerance:.0e}):\n{self}")
+        return self
+
+
+def gradcheck(function, inputs, seeds=(0, 1), elements=None, tolerance=1e-6):
+    """Check the gradient of `function(*tensors)`, a Tensor or tuple of Tensors, at float64 arrays `inputs`.
+
+    inputs: {name: array}, or a sequence of arrays. seeds: one random output gradient each.
+    elements: check that many random elements of each input and one random direction over all of them; None: every one.
+    Random masks are the same at every evaluation. Raises TypeError for an input that is not float64.
+    """
+    named = dict(inputs) if isinstance(inputs, dict) else {f"input {k}": x for k, x in enumerate(inputs)}
+    for name, array in named.items():
+        if getattr(array, "dtype", None) != np.float64:
+            raise TypeError(f"gradcheck needs float64 inputs, and {name} is {getattr(array, 'dtype', type(array))}: "
+                            f"differences of float32 numbers have too few digits")
+    found = [report for seed in seeds for report in _check_once(function, named, seed, elements)]
+    worst = {}
+    for report in found:
+        if report.name not in worst or not report.error <= worst[report.name].error:
+            worst[report.name] = report
+    return Report(tuple(worst.values()), tolerance)
+
+
+def _check_once(function, named, seed, elements):
+    def outputs(tensors):
+        with randomness(seed):
+            result = function(*tensors)
+        return result if isinstance(result, tuple) else (result,)
+
+    tensors = [Tensor(array.copy(), requires_grad=True) for array in named.values()]
+    result = outputs(tensors)
+    rng = stream(seed, place="gradcheck")
+    dys = [rng.standard_normal(output.shape) for output in result]
+    loss = sum((output * dy).sum() for output, dy in zip(result, dys))
+    loss.backward()
+
+    @no_grad()
+    def value():
+        return math.fsum(np.vdot(output.data, dy) for output, dy in zip(outputs(tensors), dys))
+
+    for name, tensor in zip(named, tensors):
+        analytic = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad
+        yield _check_input(name, tensor.data, analytic, value, rng, elements)
+
+
+def _check_input(name, x, analytic, value, rng, elements):
+    """Compare `analytic` (like x) with differences of value(), which depends on the array x in place."""
+    every = elements is None or elements >= x.size
+    chosen = range(x.size) if every else rng.choice(x.size, elements, replace=False)
+    rows = []                               # (index, analytic, numeric)
+    for index in (np.unravel_index(k, x.shape) for k in chosen):
+        direction = np.zeros_like(x)
+        direction[index] = 1
+        rows.append((tuple(int(i) for i in index), float(analytic[index]), _slope(x, direction, value)))
+    if not every:
+        direction = rng.standard_normal(x.shape)
+        rows.append((None, float(np.vdot(analytic, direction)), _slope(x, direction, value)))
+    scale = max((max(abs(a), abs(n)) for _, a, n in rows), default=0.0)
+    if not rows:
+        return InputReport(name, 0.0, (), 0.0, 0.0, 0)
+    errors = [_relative(a, n, scale) for _, a, n in rows]
+    worst = max(range(len(rows)), key=lambda k: errors[k] if errors[k] == errors[k] else math.inf)
+    return InputReport(name, errors[worst], *rows[worst], len(rows))
+
+
+def _slope(x, direction, value):
+    """The derivative of value() as x moves along `direction`; x is as before afterwards."""
+    before = x.copy()
+    values = []
+    for steps in (1, -1, 2, -2):
+        x[...] = before + steps * STEP * direction
+        values.append(value())
+    x[...] = before
+    return (8 * (values[0] - values[1]) - (values[2] - values[3])) / (12 * STEP)
+
+
+def _relative(a, n, scale):
+    """|a - n| relative to the larger of them, or to a floor where both are small; nan counts as infinitely wrong."""
+    error = abs(a - n) / max(abs(a), abs(n), FLOOR * scale, 1e-9)
+    return error if math.isfinite(error) else math.inf

@@ -1,0 +1,155 @@
+"""Modules: functions with parameters, nested in one another.
+
+- `Parameter`: a Tensor that is learned
+- `Module`: its parameters and sub-modules are simply its attributes, also inside lists and dicts
+- `Sequential`: modules applied one after the other
+
+There is no registration: the tree is found by looking at the attributes, in the order in which they were set, so names
+such as `blocks.0.attn.qkv.weight` are the path that one would write in Python.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from minivit.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A Tensor that requires a gradient and that a Module finds among its attributes."""
+
+    __slots__ = ()
+
+    def __init__(self, data):
+        super().__init__(data, requires_grad=True)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What `load_state_dict(strict=False)` found: names without a value, and values without a parameter."""
+
+    missing: tuple
+    unexpected: tuple
+
+
+def _entries(name, value):
+    """(path, Parameter or Module) for every one in `value`, looking into lists, tuples and dicts."""
+    if isinstance(value, (Parameter, Module)):
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _entries(f"{name}.{index}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _entries(f"{name}.{key}", item)
+
+
+class Module:
+    """Base of every layer and model: write `__init__` (set parameters and sub-modules) and `forward`."""
+
+    training = True         # whether dropout and its like are active: see train() and eval()
+
+    def __call__(self, *args, **options):
+        return self.forward(*args, **options)
+
+    def named_modules(self, name=""):
+        """(path, module) of this module, whose path is `name`, and of all below it."""
+        yield name, self
+        for attribute, value in vars(self).items():
+            for path, entry in _entries(attribute, value):
+                if isinstance(entry, Module):
+                    yield from entry.named_modules(f"{name}.{path}" if name else path)
+
+    def named_parameters(self):
+        """(path, Parameter), each parameter once, in the order in which they were set."""
+        seen = set()
+        for prefix, module in self.named_modules():
+            for attribute, value in vars(module).items():
+                for path, entry in _entries(attribute, value):
+                    if isinstance(entry, Parameter) and id(entry) not in seen:
+                        seen.add(id(entry))
+                        yield (f"{prefix}.{path}" if prefix else path), entry
+
+    def parameters(self):
+        """Every parameter once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def num_parameters(self):
+        """How many numbers are learned."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    def train(self, mode=True):
+        """Switch this module and all below it to training, or with mode=False to evaluation."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self):
+        """Switch to evaluation: no dropout, no stochastic depth."""
+        return self.train(False)
+
+    def astype(self, dtype):
+        """Convert every parameter to float32 or float64, in place; drops their gradients."""
+        for parameter in self.parameters():
+            parameter.data = parameter.data.astype(dtype)
+            parameter.grad = None
+        return self
+
+    def zero_grad(self):
+        """Forget the gradients: set them to 0 where an optimizer holds their memory, else to None."""
+        for parameter in self.parameters():
+            if parameter.grad is not None and parameter.grad.base is not None:
+                parameter.grad[...] = 0
+            else:
+                parameter.grad = None
+
+    def state_dict(self):
+        """{path: array} of every parameter; the arrays are the model's own, not copies."""
+        return {name: parameter.data for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state, strict=True):
+        """Copy the arrays of `state` into the parameters of the same names; nothing is changed if anything is wrong.
+
+        strict: every name must be there on both sides; else returns what was Loaded.
+        Raises KeyError for names that do not match, ValueError for shapes that do not.
+        """
+        own = dict(self.named_parameters())
+        missing = tuple(name for name in own if name not in state)
+        unexpected = tuple(name for name in state if name not in own)
+        if strict and (missing or unexpected):
+            raise KeyError(f"this is not the state of this {type(self).__name__}: "
+                           f"missing {_some(missing)}; unexpected {_some(unexpected)}. Was it saved from a model with "
+                           f"another configuration? strict=False loads what matches")
+        matching = {name: state[name] for name in own if name in state}
+        wrong = [f"{name} is {np.shape(array)}, expected {own[name].shape}"
+                 for name, array in matching.items() if np.shape(array) != own[name].shape]
+        if wrong:
+            raise ValueError(f"the state has other shapes than this {type(self).__name__}: {'; '.join(wrong[:3])}"
+                             + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""))
+        for name, array in matching.items():
+            own[name].data[...] = array
+        return Loaded(missing, unexpected)
+
+    def __repr__(self):
+        lines = []
+        for attribute, value in vars(self).items():
+            for path, entry in _entries(attribute, value):
+                text = f"Parameter{entry.shape}" if isinstance(entry, Parameter) else repr(entry)
+                lines.append(f"  {path}: " + text.replace("\n", "\n  "))
+        return f"{type(self).__name__}(" + ("\n" + "\n".join(lines) + "\n" if lines else "") + ")"
+
+
+def _some(names):
+    """At most three of `names`, for an error message."""
+    return (", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")) or "nothing"
+
+
+class Sequential(Module):
+    """Modules applied one after the other."""
+
+    def __init__(self, *modules):
+        self.modules = list(modules)
+
+    def forward(self, x):
+        for module in self.modules:
+            x = module(x)
+        return x

@@ -1,0 +1,98 @@
+"""Scaled dot-product attention: each query takes a weighted mean of the values, by how well it matches their keys.
+
+    S = q k^T / sqrt(K)        P = softmax(S) over the keys        y = P v
+
+Shapes: q (B, H, N, K), k and v (B, H, M, K), S and P (B, H, N, M), y (B, H, N, K); mask (True where a query may look at
+a key) broadcasts to S; dropout acts on P. A query that may look nowhere gets y = 0.
+
+Backward:
+
+    dv = P^T dy        dP = dy v^T
+    dS = P * (dP - sum over keys of dP * P)        and that sum is dy . y, since y = P v
+    dq = dS k / sqrt(K)        dk = dS^T q / sqrt(K)
+
+Source: Vaswani et al. 2017, "Attention is all you need", arXiv 1706.03762, eq. 1; Dosovitskiy et al. 2020, arXiv
+2010.11929, eq. 5-8. Lessons 5 (forward) and 7 (backward) derive it.
+"""
+import math
+
+import numpy as np
+
+from minivit.function import Function
+from minivit.ops.combine import where
+from minivit.ops.dropout import check_probability, dropout as drop, keep_mask
+from minivit.ops.softmax import softmax
+from minivit.streams import next_draw
+from minivit.tensor import apply
+
+NOWHERE = -1e30         # the score of a key that may not be looked at: exp of it is 0, and it is still a number
+
+
+def composed(q, k, v, mask=None, dropout=0.0, draw=None):
+    """The definition; autograd finds its gradient."""
+    scores = q @ k.swapaxes(-1, -2) * (1 / math.sqrt(q.shape[-1]))
+    if mask is not None:
+        scores = where(mask, scores, NOWHERE)
+    weights = softmax(scores)
+    if mask is not None:
+        weights = weights * mask
+    if dropout:
+        weights = drop(weights, dropout, draw)
+    return weights @ v
+
+
+class Attention(Function):
+    composed = staticmethod(composed)
+
+    @staticmethod
+    def forward(ctx, q, k, v, mask=None, dropout=0.0, draw=None):
+        B, H, N, K = q.shape
+        ctx.scale = 1 / math.sqrt(K)
+        weights = q @ k.swapaxes(-1, -2)                                # (B, H, N, M)
+        weights *= ctx.scale
+        if mask is not None:
+            weights = np.where(mask, weights, q.dtype.type(NOWHERE))
+        weights -= weights.max(axis=-1, keepdims=True)
+        np.exp(weights, out=weights)
+        weights /= weights.sum(axis=-1, keepdims=True)
+        if mask is not None:
+            weights *= mask
+        kept = keep_mask(draw, weights.shape, dropout, q.dtype) if dropout else None
+        y = np.empty((B, N, H, K), q.dtype).swapaxes(1, 2)              # heads side by side: merging them is free
+        np.matmul(weights if kept is None else weights * kept, v, out=y)
+        ctx.save(q, k, v, weights, kept, y)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        q, k, v, weights, kept, y = ctx.saved
+        dv = (weights if kept is None else weights * kept).swapaxes(-1, -2) @ dy
+        dscores = dy @ v.swapaxes(-1, -2)                               # (B, H, N, M): dP, and from here on dS in place
+        if kept is not None:
+            dscores *= kept
+        dscores -= np.einsum("bhnk,bhnk->bhn", dy, y)[..., None]
+        dscores *= weights
+        dscores *= ctx.scale
+        return dscores @ k, dscores.swapaxes(-1, -2) @ q, dv
+
+
+def attention(q, k, v, mask=None, dropout=0.0):
+    """Scaled dot-product attention of q (B, H, N, K) over keys k and values v (B, H, M, K): (B, H, N, K).
+
+    mask: boolean array that broadcasts to (B, H, N, M), True where query n may look at key m.
+    dropout: the share of attention weights set to 0; its numbers come from the enclosing `randomness` block.
+    Raises ValueError for shapes that do not fit, TypeError for a mask that is not boolean.
+    """
+    if q.ndim != 4 or k.shape != v.shape or k.ndim != 4 or q.shape[:2] + q.shape[3:] != k.shape[:2] + k.shape[3:]:
+        raise ValueError(f"attention needs q (B, H, N, K) with k and v (B, H, M, K), not q {q.shape}, k {k.shape}, "
+                         f"v {v.shape}")
+    check_probability(dropout, "attention's dropout")
+    if mask is not None:
+        scores = q.shape[:3] + k.shape[2:3]
+        if getattr(mask, "dtype", None) != bool:
+            raise TypeError(f"attention's mask is a boolean array, True where a query may look, not "
+                            f"{getattr(mask, 'dtype', type(mask).__name__)}")
+        if np.broadcast_shapes(mask.shape, scores) != scores:
+            raise ValueError(f"attention's mask {mask.shape} does not broadcast to the scores (B, H, N, M) = {scores}")
+    draw = next_draw("attention's dropout") if dropout else None
+    return apply(Attention, q, k, v, mask=mask, dropout=dropout, draw=draw)

@@ -1,0 +1,65 @@
+"""Layer normalisation: each token shifted to mean 0, scaled to variance 1, then given a learned scale and offset.
+
+    xhat = (x - mean) * rstd        rstd = 1 / sqrt(var + eps)        mean and var over the last axis, var by 1/D
+    y    = xhat * gamma + beta
+
+Shapes: x (..., D), gamma and beta (D,), y like x.
+
+Backward: mean and var depend on every x_i, which gives the two mean terms of dx.
+
+    dxhat  = dy * gamma
+    dx     = rstd * (dxhat - mean(dxhat) - xhat * mean(dxhat * xhat))
+    dgamma = sum of dy * xhat over all tokens        dbeta = sum of dy over all tokens
+
+Source: Ba, Kiros and Hinton 2016, "Layer normalization", arXiv 1607.06450, eq. 4. Lesson 8 derives it.
+"""
+import numpy as np
+
+from minivit.function import Function
+from minivit.tensor import apply
+
+
+def composed(x, gamma, beta, eps=1e-6):
+    """The definition; autograd finds its gradient."""
+    centred = x - x.mean(-1, keepdims=True)
+    variance = (centred * centred).mean(-1, keepdims=True)
+    xhat = centred / (variance + eps).sqrt()
+    return xhat * gamma + beta
+
+
+class LayerNorm(Function):
+    composed = staticmethod(composed)
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, eps=1e-6):
+        tokens = x.reshape(-1, x.shape[-1])                             # (tokens, D)
+        xhat = tokens - tokens.mean(axis=1, keepdims=True)
+        variance = np.einsum("nd,nd->n", xhat, xhat) / x.shape[-1]
+        rstd = (1 / np.sqrt(variance + eps))[:, None]
+        xhat *= rstd
+        ctx.save(xhat, rstd, gamma)
+        y = xhat * gamma
+        y += beta
+        return y.reshape(x.shape)
+
+    @staticmethod
+    def backward(ctx, dy):
+        xhat, rstd, gamma = ctx.saved
+        shape, dy = dy.shape, dy.reshape(xhat.shape)
+        dgamma = np.einsum("nd,nd->d", dy, xhat)
+        dbeta = dy.sum(axis=0)
+        dx = dy * gamma                                                 # dxhat, and from here on dx in place
+        mean = dx.mean(axis=1, keepdims=True)
+        mean_along_xhat = np.einsum("nd,nd->n", dx, xhat)[:, None] / shape[-1]
+        dx -= mean
+        dx -= xhat * mean_along_xhat
+        dx *= rstd
+        return dx.reshape(shape), dgamma, dbeta
+
+
+def layernorm(x, gamma, beta, eps=1e-6):
+    """Layer norm over the last axis of x (..., D), with scale gamma (D,) and offset beta (D,)."""
+    if x.ndim == 0 or gamma.shape != x.shape[-1:] or beta.shape != x.shape[-1:]:
+        raise ValueError(f"layernorm of x {x.shape} needs gamma and beta as long as the last axis of x, not "
+                         f"{gamma.shape} and {beta.shape}")
+    return apply(LayerNorm, x, gamma, beta, eps=eps)

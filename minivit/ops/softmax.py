@@ -1,0 +1,88 @@
+"""Softmax: exponentials of a row, scaled to add up to 1.
+
+    y_i = exp(x_i - m) / sum_j exp(x_j - m)        m = max_j x_j: it cancels, and keeps exp from overflowing
+    log y_i = x_i - m - log sum_j exp(x_j - m)     log-softmax, without taking the log of a rounded y
+
+Shapes: x (..., n) along `axis`, y like x.
+
+Backward, from dy_i/dx_j = y_i (delta_ij - y_j):
+
+    dx = y * (dy - sum_j dy_j y_j)                 softmax
+    dx = dy - y * sum_j dy_j                       log-softmax
+
+Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs". Lesson 3 derives
+log-softmax, lesson 7 the backward of softmax.
+"""
+import numpy as np
+
+from minivit.function import Function
+from minivit.tensor import Tensor, apply
+
+
+def composed(x, axis=-1):
+    """The definition; autograd finds its gradient."""
+    e = (x - x.max(axis, keepdims=True).detach()).exp()
+    return e / e.sum(axis, keepdims=True)
+
+
+def composed_log(x, axis=-1):
+    """The definition of log-softmax."""
+    shifted = x - x.max(axis, keepdims=True).detach()
+    return shifted - shifted.exp().sum(axis, keepdims=True).log()
+
+
+class Softmax(Function):
+    composed = staticmethod(composed)
+
+    @staticmethod
+    def forward(ctx, x, axis=-1):
+        y = x - x.max(axis=axis, keepdims=True)
+        np.exp(y, out=y)
+        y /= y.sum(axis=axis, keepdims=True)
+        ctx.save(y)
+        ctx.axis = axis
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        y, = ctx.saved
+        dx = dy * y
+        row_sum = dx.sum(axis=ctx.axis, keepdims=True)
+        dx -= y * row_sum
+        return dx
+
+
+class LogSoftmax(Function):
+    name = "log_softmax"
+    composed = staticmethod(composed_log)
+
+    @staticmethod
+    def forward(ctx, x, axis=-1):
+        y = x - x.max(axis=axis, keepdims=True)
+        y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
+        ctx.save(y)
+        ctx.axis = axis
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        y, = ctx.saved
+        return dy - np.exp(y) * dy.sum(axis=ctx.axis, keepdims=True)
+
+
+def softmax(x, axis=-1):
+    """Softmax of a Tensor along `axis`: non-negative, adds up to 1. Shape and dtype of x."""
+    return apply(Softmax, _with_axis(x, axis, "softmax"), axis=axis)
+
+
+def log_softmax(x, axis=-1):
+    """The logarithm of softmax along `axis`. Shape and dtype of x."""
+    return apply(LogSoftmax, _with_axis(x, axis, "log_softmax"), axis=axis)
+
+
+def _with_axis(x, axis, name):
+    if not isinstance(x, Tensor) or x.dtype.kind != "f":
+        raise TypeError(f"{name} needs a floating-point Tensor, not {getattr(x, 'dtype', type(x).__name__)}")
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{name} along axis {axis} of a tensor of shape {x.shape}, which has {x.ndim} axes")
+    return x
