@@ -22,7 +22,7 @@ import contextlib
 import hashlib
 import math
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,8 +45,11 @@ def stream(seed, step=0, place="", first_image=0, per_image=0):
     Raises ValueError for a negative or non-integer seed, step or first_image.
     """
     digest = hashlib.blake2b(str(place).encode(), digest_size=8).digest()
-    blocks = math.ceil(per_image / HALVES)
-    counter = [_word("first_image", first_image) * blocks, 0, _word("step", step), 0]
+    start = _word("first_image", first_image) * math.ceil(_word("per_image", per_image) / HALVES)
+    if first_image and not per_image:
+        raise ValueError("first_image says where a stream starts in images, so it needs per_image, the numbers that "
+                         "each of them uses")
+    counter = [_word("first_image * blocks_per_image", start), 0, _word("step", step), 0]
     key = [_word("seed", seed), int.from_bytes(digest, "little")]
     return np.random.Generator(np.random.Philox(counter=np.array(counter, np.uint64), key=np.array(key, np.uint64)))
 
@@ -69,12 +72,12 @@ class Draw:
         return numbers[:, :per_image].reshape(shape)
 
 
-@dataclass
+@dataclass(frozen=True)             # frozen: two threads that copied a context must each count for themselves
 class _Randomness:
     seed: int
     step: int
     first_image: int
-    drawn: int = field(default=0)       # masks handed out so far: the n-th mask of a forward pass is its place
+    drawn: int = 0                  # masks handed out so far: the n-th mask of a forward pass is its place
 
 
 _randomness = ContextVar("minivit_randomness", default=None)
@@ -104,5 +107,6 @@ def next_draw(what):
     if state is None:
         raise RuntimeError(f"{what} needs random numbers, and minivit has no global generator: wrap the call in "
                            f"`with minivit.randomness(seed=0):`, or switch the model to evaluation with model.eval()")
-    state.drawn += 1
+    state = replace(state, drawn=state.drawn + 1)
+    _randomness.set(state)
     return Draw(state.seed, state.step, f"mask {state.drawn}", state.first_image)

@@ -62,14 +62,16 @@ class Report:
     def check(self):
         """Raise AssertionError, with the whole report, if an error is above the tolerance."""
         if not self:
-            raise AssertionError(f"the gradient of {self.worst.name} is wrong (tolerance {self.tolerance:.0e}):\n{self}")
+            raise AssertionError(f"the gradient of {self.worst.name} is wrong, by more than {self.tolerance:.0e}:\n{self}")
         return self
 
 
 def gradcheck(function, inputs, seeds=(0, 1), elements=None, tolerance=1e-6):
-    """Check the gradient of `function(*tensors)`, a Tensor or tuple of Tensors, at float64 arrays `inputs`.
+    """Check the gradient of `function(*tensors)`, a Tensor or tuple of Tensors, at float64 `inputs`.
 
-    inputs: {name: array}, or a sequence of arrays. seeds: one random output gradient each.
+    inputs: {name: array}, or a sequence of arrays. Leaf tensors are taken as they are, so that a model's parameters can
+    be checked where they stand: `gradcheck(lambda x, *_: model(x), {"x": x, **dict(model.named_parameters())})`.
+    seeds: one random output gradient each.
     elements: check that many random elements of each input and one random direction over all of them; None: every one.
     Random masks are the same at every evaluation. Raises TypeError for an input that is not float64.
     """
@@ -78,7 +80,8 @@ def gradcheck(function, inputs, seeds=(0, 1), elements=None, tolerance=1e-6):
         if getattr(array, "dtype", None) != np.float64:
             raise TypeError(f"gradcheck needs float64 inputs, and {name} is {getattr(array, 'dtype', type(array))}: "
                             f"differences of float32 numbers have too few digits")
-    found = [report for seed in seeds for report in _check_once(function, named, seed, elements)]
+    tensors = {name: x if isinstance(x, Tensor) else Tensor(x.copy(), requires_grad=True) for name, x in named.items()}
+    found = [report for seed in seeds for report in _check_once(function, tensors, seed, elements)]
     worst = {}
     for report in found:
         if report.name not in worst or not report.error <= worst[report.name].error:
@@ -86,14 +89,15 @@ def gradcheck(function, inputs, seeds=(0, 1), elements=None, tolerance=1e-6):
     return Report(tuple(worst.values()), tolerance)
 
 
-def _check_once(function, named, seed, elements):
-    def outputs(tensors):
+def _check_once(function, tensors, seed, elements):
+    def outputs():
         with randomness(seed):
-            result = function(*tensors)
+            result = function(*tensors.values())
         return result if isinstance(result, tuple) else (result,)
 
-    tensors = [Tensor(array.copy(), requires_grad=True) for array in named.values()]
-    result = outputs(tensors)
+    for tensor in tensors.values():
+        tensor.grad = None
+    result = outputs()
     rng = stream(seed, place="gradcheck")
     dys = [rng.standard_normal(output.shape) for output in result]
     loss = sum((output * dy).sum() for output, dy in zip(result, dys))
@@ -101,9 +105,9 @@ def _check_once(function, named, seed, elements):
 
     @no_grad()
     def value():
-        return math.fsum(np.vdot(output.data, dy) for output, dy in zip(outputs(tensors), dys))
+        return math.fsum(np.vdot(output.data, dy) for output, dy in zip(outputs(), dys))
 
-    for name, tensor in zip(named, tensors):
+    for name, tensor in tensors.items():
         analytic = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad
         yield _check_input(name, tensor.data, analytic, value, rng, elements)
 
@@ -119,6 +123,7 @@ def _check_input(name, x, analytic, value, rng, elements):
         rows.append((tuple(int(i) for i in index), float(analytic[index]), _slope(x, direction, value)))
     if not every:
         direction = rng.standard_normal(x.shape)
+        direction /= np.linalg.norm(direction)
         rows.append((None, float(np.vdot(analytic, direction)), _slope(x, direction, value)))
     scale = max((max(abs(a), abs(n)) for _, a, n in rows), default=0.0)
     if not rows:

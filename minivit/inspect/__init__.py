@@ -1,0 +1,4 @@
+"""Pictures of models and of runs."""
+from minivit.inspect.curves import draw_curves
+
+__all__ = ["draw_curves"]

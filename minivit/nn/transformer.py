@@ -63,8 +63,8 @@ class PatchEmbed(Module):
     def __init__(self, image_size, patch_size, C, D, rng):
         self.image, self.patch, self.channels = pair(image_size, "image_size"), pair(patch_size, "patch_size"), C
         if any(size % side for size, side in zip(self.image, self.patch)):
-            raise ValueError(f"images of {self.image} pixels cannot be cut into patches of {self.patch}: choose a patch "
-                             f"size that divides the image size, or pad the images")
+            raise ValueError(f"images of {self.image} pixels cannot be cut into patches of {self.patch}: choose a "
+                             f"patch size that divides the image size, or pad the images")
         self.grid = geometry(self.image, self.patch).grid                   # (Gy, Gx)
         self.proj = PatchProjection(C, self.patch, D, rng)
 

@@ -7,7 +7,7 @@ smoothing s moves them towards uniform, t <- (1 - s) t + s / Y.
 
 Shapes: logits x (B, Y), targets (B,) integers or (B, Y) floating-point, loss ().
 
-Backward:  dx = dloss (softmax(x) - t) / B        (softmax(x) times the sum of t_b where a soft row does not add up to 1)
+Backward:  dx = dloss (softmax(x) - t) / B        (softmax(x) times the sum of t_b, where that is not 1)
 
 Source: Szegedy et al. 2016, "Rethinking the Inception architecture", arXiv 1512.00567, section 7, for the smoothing.
 Lesson 3 derives it.

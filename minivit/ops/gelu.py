@@ -24,7 +24,8 @@ CUBIC = 0.044715
 SLOPE = math.sqrt(2 / math.pi)
 APPROXIMATIONS = ("none", "tanh")
 
-# erfc(z) = (A1 t + ... + A5 t^5) exp(-z^2), t = 1 / (1 + T z), z >= 0, to 1.5e-7: Abramowitz and Stegun 1964, eq. 7.1.26.
+# erfc(z) = (A1 t + ... + A5 t^5) exp(-z^2) with t = 1 / (1 + T z), for z >= 0, to 1.5e-7: Abramowitz and Stegun 1964,
+# equation 7.1.26.
 T = 0.3275911
 A = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)     # A5 ... A1
 BLOCK = 16384           # elements at a time, so that the temporaries of one pass are still in the cache at the next

@@ -1,0 +1,10 @@
+"""Training: the loop, the run folder, evaluation. It writes numbers and draws nothing."""
+from minivit.train.config import TrainConfig
+from minivit.train.evaluate import evaluate, logits_of
+from minivit.train.loop import train_epoch
+from minivit.train.run import RunFolder, find_weights
+from minivit.train.setup import trainer_from
+from minivit.train.trainer import Trainer
+
+__all__ = ["RunFolder", "TrainConfig", "Trainer", "evaluate", "find_weights", "logits_of", "train_epoch",
+           "trainer_from"]

@@ -1,0 +1,30 @@
+"""minivit eval: accuracy and loss on test images."""
+import json
+
+from minivit.data import open_dataset
+from minivit.train import evaluate, find_weights
+from minivit.weights import load_model, write_atomic
+
+
+def add_arguments(parser):
+    parser.add_argument("model", metavar="RUN_OR_FILE", help="folder of a run, or a file of weights")
+    parser.add_argument("--data", metavar="FOLDER", help="data set whose test part is used; a folder with only MNIST's "
+                        "two t10k files is enough (default: the data the model was trained on)")
+    parser.add_argument("--json", metavar="FILE", help='write {"accuracy", "loss", "images"} to a file')
+
+
+def run(arguments):
+    file = find_weights(arguments.model)
+    saved = load_model(file)
+    name = arguments.data or saved.about.get("data")
+    if name is None:
+        raise ValueError(f"{file} does not say what it was trained on: name a data set with --data")
+    data = open_dataset(name)
+    if data.test is None:
+        raise ValueError(f"{name} has no test part")
+    result = evaluate(saved.model, data.test, saved.mean, saved.std)
+    print(f"{file} on {data.name}: accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}, "
+          f"{result['images']:,} images")
+    if arguments.json:
+        write_atomic(arguments.json, (json.dumps(result) + "\n").encode())
+    return 0

@@ -1,0 +1,64 @@
+"""Flags and TOML files from configuration dataclasses: one definition of every setting.
+
+Precedence: the dataclass's default, then the file, then the flags.
+"""
+import argparse
+import difflib
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+
+def add_fields(parser, config, title, skip=(), show_defaults=True):
+    """A flag for every field of a dataclass; only those that are given appear in the parsed arguments."""
+    group = parser.add_argument_group(title)
+    for f in fields(config):
+        if f.name in skip:
+            continue
+        flag, text = "--" + f.name.replace("_", "-"), f.metadata["help"]
+        if f.type is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+        else:
+            kind = size if f.type is tuple else f.type
+            metavar = "SIZE" if f.type is tuple else f.type.__name__.upper()
+            text += f" (default: {f.default})" if show_defaults else ""
+            group.add_argument(flag, type=kind, default=argparse.SUPPRESS, metavar=metavar, help=text)
+
+
+def size(text):
+    """A size in pixels from `28` or `28x20` (height x width)."""
+    try:
+        sides = tuple(int(side) for side in text.lower().split("x"))
+    except ValueError:
+        sides = ()
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise argparse.ArgumentTypeError(f"a size is 28 or 28x20 (height x width, in pixels), not {text!r}")
+    return (sides * 2)[:2]
+
+
+def given(arguments, config):
+    """The fields of a dataclass that were given as flags."""
+    names = {f.name for f in fields(config)}
+    return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+def read_toml(path, tables):
+    """The tables of a TOML file. tables: {table name: dataclass}; raises ValueError for anything else in the file."""
+    try:
+        content = tomllib.loads(Path(path).read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
+    for table, settings in content.items():
+        if not isinstance(settings, dict):
+            raise ValueError(f"{path}: {table} stands outside a table: write it under [{next(iter(tables))}]")
+        _known(table, tables, f"{path}: no table")
+        for name in settings:
+            _known(name, [f.name for f in fields(tables[table])], f"{path}: [{table}] has no setting")
+    return {table: content.get(table, {}) for table in tables}
+
+
+def _known(name, names, complaint):
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        raise ValueError(f"{complaint} {name!r}" + (f": did you mean {near[0]!r}?" if near
+                                                    else f"; there are {', '.join(names)}"))

@@ -1,0 +1,236 @@
+"""Optimizers: from gradients to new parameters.
+
+- `SGD`, `Adam`, `AdamW`: in order of increasing complexity
+- `decay_groups(model, weight_decay)`: no decay for biases, norms, tokens and positions
+- `clip_grad_norm(parameters, max_norm)`
+
+An optimizer packs the parameters of a group into one flat array, of which every `parameter.data` becomes a view, and
+likewise the gradients: a step is then a few passes over long arrays instead of many over short ones. The views never
+move, so loading weights copies into them.
+"""
+import math
+
+import numpy as np
+
+from minivit.nn.module import Module
+
+BLOCK = 1 << 15         # elements at a time, so that the temporaries of a step stay in the cache
+NO_DECAY = ("cls_token", "dist_token", "reg_token", "pos_embed")
+
+
+def decay_groups(model, weight_decay):
+    """Two groups for an optimizer: matrices, which decay, and biases, norms, tokens and positions, which do not."""
+    decayed, free = [], []
+    for name, parameter in model.named_parameters():
+        plain = parameter.ndim <= 1 or name.rpartition(".")[2] in NO_DECAY
+        (free if plain else decayed).append((name, parameter))
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def clip_grad_norm(parameters, max_norm):
+    """Scale all gradients down so that their joint norm is at most max_norm; returns the norm before that."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = math.sqrt(sum(float(np.vdot(gradient, gradient)) for gradient in gradients))
+    if norm > max_norm:
+        for gradient in gradients:
+            gradient *= max_norm / (norm + 1e-6)
+    return norm
+
+
+class _Group:
+    """Parameters that share their options, packed: `data`, `grad` and each array of `state` are flat."""
+
+    def __init__(self, named, options, slots):
+        self.named = [(name, p) for name, p in named if p.requires_grad]
+        self.options = options
+        dtypes = {p.dtype for _, p in self.named}
+        if len(dtypes) != 1:
+            raise TypeError(f"the parameters of a group must have one dtype, and these have "
+                            f"{', '.join(sorted(map(str, dtypes))) or 'none: there is nothing to train'}")
+        size = sum(p.size for _, p in self.named)
+        self.data, self.grad = np.empty(size, dtypes.copy().pop()), np.zeros(size, dtypes.pop())
+        self.state = {slot: np.zeros_like(self.data) for slot in slots}
+        self.views = []         # (parameter, its view of data, its view of grad)
+        for (name, p), place in self.places():
+            view = self.data[place].reshape(p.shape)
+            view[...] = p.data
+            p.data, p.grad = view, self.grad[place].reshape(p.shape)
+            self.views.append((p, p.data, p.grad))
+
+    def places(self):
+        """((name, parameter), slice of the flat arrays) for each parameter."""
+        start = 0
+        for name, p in self.named:
+            yield (name, p), slice(start, start + p.size)
+            start += p.size
+
+    def gather(self):
+        """Bring gradients that were set by hand, or cleared to None, into the flat array."""
+        for (name, p), (_, data, grad) in zip(self.named, self.views):
+            if p.data is not data:
+                raise RuntimeError(f"the array of {name} was replaced after the optimizer packed it: assign into it, "
+                                   f"p.data[...] = values, or build the optimizer anew")
+            if p.grad is None:
+                grad[...] = 0
+            elif p.grad is not grad:
+                grad[...] = p.grad
+            p.grad = grad
+
+
+class Optimizer:
+    """Base: `params` is a Module, pairs (name, Parameter), or groups {"params": pairs, option: value, ...}.
+
+    A subclass names its `slots` (arrays of state, one number per parameter) and `defaults`, and writes `update`.
+    Groups may set any option, and `lr_scale`, a factor on the learning rate. A parameter without a gradient counts as
+    one whose gradient is 0.
+    """
+
+    slots = ()
+
+    def __init__(self, params, lr, **defaults):
+        if not lr >= 0:
+            raise ValueError(f"the learning rate must be >= 0, not {lr}")
+        params = params.named_parameters() if isinstance(params, Module) else params
+        groups = list(params)
+        if not groups:
+            raise ValueError("the optimizer was given no parameters")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        self.lr, self.steps, self.groups = lr, 0, []
+        for group in groups:
+            named, own = list(group["params"]), {k: v for k, v in group.items() if k != "params"}
+            for key in own:
+                if key not in defaults and key != "lr_scale":
+                    raise ValueError(f"{type(self).__name__} has no option {key!r}; it has "
+                                     f"{', '.join([*defaults, 'lr_scale'])}")
+            if any(not isinstance(pair, tuple) for pair in named):
+                raise TypeError("parameters are given as (name, parameter), since the state is saved by name: use "
+                                "model.named_parameters()")
+            self.groups.append(_Group(named, {"lr_scale": 1.0} | defaults | own, self.slots))
+
+    def zero_grad(self):
+        """Set every gradient to 0."""
+        for group in self.groups:
+            group.grad[...] = 0
+            for p, _, grad in group.views:
+                p.grad = grad
+
+    def step(self, lr=None):
+        """Change every parameter by its gradient. lr: the learning rate of this step (default: self.lr)."""
+        self.lr = self.lr if lr is None else lr
+        self.steps += 1
+        for group in self.groups:
+            group.gather()
+            lr = self.lr * group.options["lr_scale"]
+            for start in range(0, group.data.size, BLOCK):
+                block = slice(start, start + BLOCK)
+                state = [group.state[slot][block] for slot in self.slots]
+                self.update(group.data[block], group.grad[block], *state, lr, group.options)
+
+    def update(self, p, g, *state_lr_options):
+        """Change p in place by its gradient g, with flat arrays of state, a learning rate and the group's options."""
+        raise NotImplementedError
+
+    def state_dict(self):
+        """{"steps": array, "<slot>/<parameter name>": array}: all that `step` depends on besides the parameters."""
+        state = {"steps": np.array(self.steps)}
+        for group in self.groups:
+            for (name, p), place in group.places():
+                state |= {f"{slot}/{name}": group.state[slot][place].reshape(p.shape) for slot in self.slots}
+        return state
+
+    def load_state_dict(self, state):
+        """The inverse of `state_dict`. Raises KeyError or ValueError, and changes nothing, where it does not fit."""
+        own = self.state_dict()
+        if own.keys() != state.keys():
+            raise KeyError(f"not the state of this {type(self).__name__}: missing "
+                           f"{sorted(own.keys() - state.keys())[:3]}, unexpected {sorted(state.keys() - own.keys())[:3]}")
+        for name, array in own.items():
+            if array.shape != state[name].shape:
+                raise ValueError(f"{name} has shape {state[name].shape}, expected {array.shape}")
+        self.steps = int(state["steps"])
+        for name, array in own.items():
+            array[...] = state[name]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum.
+
+        b = momentum * b + g        p = p - lr * b, or with Nesterov p - lr * (g + momentum * b)
+
+    weight_decay adds weight_decay * p to g. Source: Sutskever et al. 2013, "On the importance of initialization and
+    momentum", in the form that PyTorch uses.
+    """
+
+    slots = ("momentum",)
+
+    def __init__(self, params, lr, momentum=0.0, nesterov=False, weight_decay=0.0):
+        if nesterov and not momentum:
+            raise ValueError("Nesterov's look-ahead needs a momentum > 0")
+        super().__init__(params, lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+
+    def update(self, p, g, b, lr, options):
+        momentum = options["momentum"]
+        if options["weight_decay"]:
+            g = g + options["weight_decay"] * p
+        if momentum:
+            b *= momentum
+            b += g
+            g = g + momentum * b if options["nesterov"] else b
+        p -= lr * g
+
+
+class Adam(Optimizer):
+    """Adam: a running mean m of the gradient over the root of the running mean v of its square, both freed of the
+    bias from starting at 0.
+
+        m = beta1 m + (1 - beta1) g        v = beta2 v + (1 - beta2) g^2
+        p = p - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+
+    weight_decay adds weight_decay * p to g, so it is scaled like a gradient. Source: Kingma and Ba 2014,
+    arXiv 1412.6980, algorithm 1.
+    """
+
+    slots = ("mean", "square")
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas must be 0 <= beta < 1, not {betas}")
+        super().__init__(params, lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
+
+    def update(self, p, g, m, v, lr, options):
+        beta1, beta2 = options["betas"]
+        if options["weight_decay"]:
+            g = self.decay(p, g, lr, options["weight_decay"])
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * g * g
+        root = np.sqrt(v)
+        root *= 1 / math.sqrt(1 - beta2 ** self.steps)
+        root += options["eps"]
+        np.divide(m, root, out=root)
+        root *= lr / (1 - beta1 ** self.steps)
+        p -= root
+
+    @staticmethod
+    def decay(p, g, lr, weight_decay):
+        """The gradient with weight decay in it."""
+        return g + weight_decay * p
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p shrinks by lr * weight_decay * p, whatever its gradient was.
+
+    Source: Loshchilov and Hutter 2017, arXiv 1711.05101, algorithm 2.
+    """
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+    @staticmethod
+    def decay(p, g, lr, weight_decay):
+        """Shrinks p; the gradient stays as it is."""
+        p *= 1 - lr * weight_decay
+        return g

@@ -1,0 +1,103 @@
+"""The folder of a run: what a training run leaves behind, and goes on from.
+
+    config.toml         everything that defines the run
+    metrics.csv         a row per epoch
+    last.safetensors    the model after the last epoch, or where the run was stopped
+    best.safetensors    the model of the epoch with the best accuracy on the test part
+    state.safetensors   weights, optimizer and counters: what `--resume` needs to go on bit for bit
+    curves.png          drawn by the command `train`
+
+Every file is written whole or not at all.
+"""
+import csv
+import io
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+
+from minivit.weights import WeightsError, load_arrays, save_arrays, save_model, write_atomic
+
+METRICS = ("epoch", "steps", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds",
+           "images_per_second")
+
+
+class RunFolder:
+    """Reads and writes the files of one run."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.config, self.metrics = self.path / "config.toml", self.path / "metrics.csv"
+        self.last, self.best = self.path / "last.safetensors", self.path / "best.safetensors"
+        self.state, self.curves = self.path / "state.safetensors", self.path / "curves.png"
+
+    @classmethod
+    def next_free(cls, parent="runs"):
+        """The first of runs/001, runs/002, ... that is not there yet."""
+        number = 1
+        while (Path(parent) / f"{number:03d}").exists():
+            number += 1
+        return cls(Path(parent) / f"{number:03d}")
+
+    def create(self, train, model):
+        """Make the folder and write config.toml: a TrainConfig, and the changes to the model's preset.
+
+        Raises FileExistsError where it holds a run already, which is never overwritten.
+        """
+        import tomli_w
+        if self.config.exists():
+            raise FileExistsError(f"{self.path} already holds a run: go on with it by --resume {self.path}, or choose "
+                                  f"another folder with --out")
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.config, tomli_w.dumps({"train": asdict(train), "model": model}).encode())
+
+    def read_config(self):
+        """{"train": {...}, "model": {...}} of config.toml. Raises FileNotFoundError where there is no run."""
+        if not self.config.exists():
+            raise FileNotFoundError(f"{self.path} holds no run: there is no {self.config.name} in it")
+        return tomllib.loads(self.config.read_text())
+
+    def write_metrics(self, rows):
+        """Write metrics.csv from dictionaries with the keys METRICS."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, METRICS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomic(self.metrics, text.getvalue().encode())
+
+    def write_state(self, model, optimizer, progress):
+        """Write state.safetensors: weights, optimizer, and `progress` of JSON's types."""
+        arrays = {f"model/{name}": array for name, array in model.state_dict().items()}
+        arrays |= {f"optimizer/{name}": array for name, array in optimizer.state_dict().items()}
+        save_arrays(self.state, arrays, {"format": "minivit state 1", "progress": progress})
+
+    def read_state(self, model, optimizer):
+        """Put weights and optimizer back as state.safetensors has them, and return the progress."""
+        if not self.state.exists():
+            raise FileNotFoundError(f"{self.path} cannot be resumed: there is no {self.state.name} in it. It is first "
+                                    f"written after the first epoch")
+        arrays, about = load_arrays(self.state)
+        if about.get("format") != "minivit state 1":
+            raise WeightsError(f"{self.state} is not the state of a run: its format is {about.get('format')!r}")
+        parts = {"model": {}, "optimizer": {}}
+        for name, array in arrays.items():
+            part, _, key = name.partition("/")
+            parts[part][key] = array
+        model.load_state_dict(parts["model"])
+        optimizer.load_state_dict(parts["optimizer"])
+        return about["progress"]
+
+    def save_model(self, path, saved):
+        """Write a SavedModel to one of this folder's files."""
+        save_model(path, saved)
+
+
+def find_weights(path):
+    """The weights file that `path` means: itself, or the best (else the last) of a run folder."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    folder = RunFolder(path)
+    for file in (folder.best, folder.last):
+        if file.exists():
+            return file
+    raise FileNotFoundError(f"{path} holds no weights: neither {folder.best.name} nor {folder.last.name}")

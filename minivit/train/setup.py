@@ -1,0 +1,31 @@
+"""From a configuration to a Trainer that is ready to run."""
+from functools import partial
+
+from minivit import ops
+from minivit.data import Loader, ShiftRotate, open_dataset
+from minivit.models import create
+from minivit.optim import SCHEDULES, SGD, Adam, AdamW, decay_groups
+from minivit.train.progress import Progress
+from minivit.train.trainer import Trainer
+
+_OPTIMIZERS = {"adamw": AdamW, "adam": Adam, "sgd": partial(SGD, momentum=0.9)}
+
+
+def trainer_from(config, model_changes=None, folder=None, quiet=False, on_epoch=None):
+    """The Trainer of a TrainConfig. The model is the preset, fitted to the data's images and classes, with
+    `model_changes` to its configuration. Raises ValueError where data and model cannot be fitted to each other."""
+    data = open_dataset(config.data)
+    if data.train is None:
+        raise ValueError(f"{config.data} has no training images: it can be evaluated on, but not trained on")
+    Sy, Sx, C = data.train.images.shape[1:]
+    fitted = {"image_size": (Sy, Sx), "in_chans": C, "num_classes": len(data.classes)}
+    model = create(config.model, config.seed, **(fitted | (model_changes or {})))
+    augment = ShiftRotate(config.max_shift, config.max_degrees) if config.max_shift or config.max_degrees else None
+    loader = Loader(data.train, config.batch_size, data.mean, data.std, seed=config.seed, augment=augment)
+    optimizer = _OPTIMIZERS[config.optimizer](decay_groups(model, config.weight_decay), lr=config.lr)
+    steps = config.epochs * len(loader)
+    warmup = round(min(config.warmup_epochs, config.epochs / 2) * len(loader))
+    final = {"final": config.final_lr} if config.schedule in ("cosine", "linear") else {}
+    return Trainer(model, data, loader, partial(ops.cross_entropy, label_smoothing=config.label_smoothing), optimizer,
+                   SCHEDULES[config.schedule](config.lr, steps, warmup, **final), config.epochs, config.clip_norm,
+                   config.seed, folder, Progress(quiet), on_epoch)

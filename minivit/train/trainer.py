@@ -1,0 +1,119 @@
+"""The trainer: epochs of the loop, evaluation after each, and a folder that a stopped run goes on from.
+
+A run is a function of its configuration: the order of the images, augmentation and masks are addressed by seed, epoch
+and step. So the state to resume from is small (weights, optimizer, where in the epoch), and a run that was stopped and
+resumed ends with bit for bit the weights of one that was not.
+"""
+import time
+from dataclasses import dataclass, field
+
+from minivit.train.evaluate import evaluate
+from minivit.train.loop import train_epoch
+from minivit.train.progress import Progress, StopRequest
+from minivit.weights import SavedModel
+
+
+@dataclass
+class Trainer:
+    """Trains `model` on the batches of `loader` for `epochs`, testing on `data.test` after each (if there is one).
+
+    data: a DataSet. loss: (logits, labels) -> Tensor. schedule: step -> learning rate. folder: a RunFolder that is
+    there, or None to leave nothing behind. on_epoch(row), if given, is called with each epoch's row of metrics.
+    """
+
+    model: object
+    data: object
+    loader: object
+    loss: object
+    optimizer: object
+    schedule: object
+    epochs: int
+    clip_norm: float = 0.0
+    seed: int = 0
+    folder: object = None
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    on_epoch: object = None
+
+    def __post_init__(self):
+        self.epoch, self.batch, self.rows = 0, 0, []            # where the run is; batch counts within the epoch
+        self.sums = {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}        # of this epoch so far
+
+    def resume(self):
+        """Go back to where the run in `folder` was stopped."""
+        progress = self.folder.read_state(self.model, self.optimizer)
+        if progress["training_images"] != len(self.loader.split):
+            raise ValueError(f"the run was made with {progress['training_images']} training images, and there are now "
+                             f"{len(self.loader.split)}: it can only go on with the data it began with")
+        self.epoch, self.batch, self.rows = progress["epoch"], progress["batch"], progress["rows"]
+        self.sums = progress["sums"]
+
+    def run(self):
+        """Train to the last epoch. True if it got there, False if Ctrl-C stopped it; either way it can be resumed."""
+        with StopRequest() as stop:
+            while self.epoch < self.epochs:
+                if not self._finish_epoch(stop):
+                    self._save_state()
+                    self._save_model("last")
+                    return False
+                self._record()
+        return True
+
+    def _finish_epoch(self, stop):
+        batches = self.loader.epoch(self.epoch, self.batch)
+        self.progress.start_epoch(self.epoch, self.epochs, len(self.loader), self.batch)
+        start, before = time.perf_counter(), self.sums["seconds"]
+        try:
+            for result in train_epoch(self.model, batches, self.loss, self.optimizer, self.schedule, self.clip_norm,
+                                      self.seed):
+                self.batch += 1
+                sums = self.sums
+                sums["loss"] += result.loss * result.images
+                sums["correct"] += result.correct
+                sums["images"] += result.images
+                sums["seconds"] = before + time.perf_counter() - start
+                self.progress.step(sums["loss"] / sums["images"], sums["correct"] / sums["images"],
+                                   sums["images"] / sums["seconds"])
+                if stop.requested:
+                    return False
+        finally:
+            self.progress.end_epoch()
+        return True
+
+    def _record(self):
+        """Evaluate, write the epoch's row, and save."""
+        sums = self.sums
+        row = {"epoch": self.epoch + 1, "steps": self.optimizer.steps, "lr": self.optimizer.lr,
+               "train_loss": sums["loss"] / sums["images"], "train_accuracy": sums["correct"] / sums["images"],
+               "test_loss": None, "test_accuracy": None, "seconds": sums["seconds"],
+               "images_per_second": sums["images"] / sums["seconds"]}
+        text = f"epoch {row['epoch']:3d}/{self.epochs}  loss {row['train_loss']:.4f}  " \
+               f"train {row['train_accuracy']:6.2%}"
+        if self.data.test is not None:
+            result = evaluate(self.model, self.data.test, self.data.mean, self.data.std)
+            row |= {"test_loss": result["loss"], "test_accuracy": result["accuracy"]}
+            text += f"  test {row['test_accuracy']:6.2%}"
+        best = max((r["test_accuracy"] or 0.0 for r in self.rows), default=-1.0)
+        self.rows.append(row)
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.sums = dict.fromkeys(sums, 0) | {"loss": 0.0, "seconds": 0.0}
+        if (row["test_accuracy"] or 0.0) > best or self.data.test is None:
+            self._save_model("best")
+        self._save_model("last")
+        self._save_state()
+        self.progress.say(f"{text}  {row['images_per_second']:.0f} images/s")
+        if self.on_epoch is not None:
+            self.on_epoch(row)
+
+    def _save_model(self, which):
+        if self.folder is not None:
+            about = {"data": self.data.name, "epochs": self.epoch, "steps": self.optimizer.steps,
+                     "test_accuracy": self.rows[-1]["test_accuracy"] if self.rows and not self.batch else None}
+            self.folder.save_model(getattr(self.folder, which),
+                                   SavedModel(self.model, self.data.classes, self.data.mean, self.data.std, about))
+
+    def _save_state(self):
+        if self.folder is not None:
+            self.folder.write_metrics(self.rows)
+            self.folder.write_state(self.model, self.optimizer, {
+                "epoch": self.epoch, "batch": self.batch, "rows": self.rows, "sums": self.sums,
+                "training_images": len(self.loader.split)})

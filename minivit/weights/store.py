@@ -1,0 +1,93 @@
+"""Named arrays in one file that is either whole or not there.
+
+- `save_arrays(path, arrays, about)`: a safetensors file with a checksum, written atomically
+- `load_arrays(path)`: what was saved, or `WeightsError` where a single bit of it has changed
+- `write_atomic(path, data)`: for every other file of a run
+
+Safetensors has no checksum of its own: a flipped bit would load as a wrong number. Ours is a sha256 over the names,
+types, shapes and bytes of all arrays and over the rest of the metadata.
+"""
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+CHECKSUM = "sha256"
+
+
+class WeightsError(ValueError):
+    """A file that cannot be used as weights; the message says which file and why."""
+
+
+def write_atomic(path, data):
+    """Write the bytes `data` to `path` so that a crash leaves the old file or the new one, never a part.
+
+    They go to a temporary file beside it, then to the disk, and only then does that file take the name.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())      # mkstemp makes files that only their owner may read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    if os.name == "posix":                          # the new name is itself data, of the folder
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def save_arrays(path, arrays, about):
+    """Write {name: array} and {key: value of JSON's types} to a safetensors file, atomically."""
+    from safetensors.numpy import save
+    arrays = {name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in arrays.items()}
+    metadata = {key: json.dumps(value) for key, value in about.items()}
+    metadata[CHECKSUM] = _checksum(arrays, metadata)
+    write_atomic(path, save(arrays, metadata=metadata))
+
+
+def load_arrays(path):
+    """({name: array}, {key: value}) of a file that `save_arrays` wrote.
+
+    Raises FileNotFoundError, or WeightsError for a file that is damaged, truncated or not minivit's.
+    """
+    from safetensors.numpy import load
+    data = Path(path).read_bytes()
+    try:
+        arrays = load(data)
+        header = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+        metadata = header.get("__metadata__", {})
+        if CHECKSUM not in metadata:
+            raise WeightsError(f"{path} holds arrays, but no {CHECKSUM}: minivit did not write it")
+        if metadata.pop(CHECKSUM) != _checksum(arrays, metadata):
+            raise WeightsError(f"{path} is damaged: its {CHECKSUM} does not match its content. Copy it again")
+        return arrays, {key: json.loads(value) for key, value in metadata.items()}
+    except WeightsError:
+        raise
+    except Exception as error:          # damage shows in many ways: a cut file, a bad header, a wrong offset
+        raise WeightsError(f"{path} is not a whole safetensors file ({len(data)} bytes): {error}") from error
+
+
+def _checksum(arrays, metadata):
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
