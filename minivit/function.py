@@ -3,12 +3,14 @@
 - `Function`: base class of every operation; its forms (composed, array, cuda) are a table
 - `Context`: what one call leaves for its backward
 - `Primitive`: an operation with one form, the alphabet in which `composed` forms are written
-- `unbroadcast(gradient, like)`: the backward of broadcasting
+- `unbroadcast(gradient, like)`: the backward of broadcasting; `sum_of_rows`: of an offset added to every row
 
 Nothing here knows Tensors. Because backward works on plain arrays it cannot itself be differentiated: minivit computes
 first-order gradients only.
 """
 import numpy as np
+
+from minivit.backend import xp_of
 
 FORMS = ("composed", "array", "cuda")
 FUNCTIONS = {}          # name -> class, of every Function that has been imported
@@ -81,3 +83,8 @@ def unbroadcast(gradient, like):
     added = gradient.ndim - len(shape)
     stretched = tuple(added + axis for axis, size in enumerate(shape) if size == 1)
     return gradient.sum(axis=tuple(range(added)) + stretched, keepdims=True).reshape(shape)
+
+
+def sum_of_rows(rows):
+    """The sum over the first axis of an array (n, m): a product with a row of ones, since BLAS adds faster than sum."""
+    return xp_of(rows).ones(len(rows), rows.dtype) @ rows

@@ -261,7 +261,7 @@ def _negative(gradients):
     return -gradients
 
 
-@pytest.mark.xfail(strict=True, reason="where all derivatives are 0, the rounding of differences (1e-13) counts as wrong")
+@pytest.mark.xfail(strict=True, reason="where all derivatives are 0, rounding (1e-13) counts as wrong")
 def test_a_gradient_that_is_0_in_truth_passes():
     """A number added to every key shifts each row of scores by a constant, which softmax ignores."""
     rng = np.random.default_rng(0)

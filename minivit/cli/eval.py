@@ -2,7 +2,7 @@
 import json
 
 from minivit.data import open_dataset
-from minivit.train import evaluate, find_weights
+from minivit.train import Workers, evaluate, find_weights
 from minivit.weights import load_model, write_atomic
 
 
@@ -22,7 +22,8 @@ def run(arguments):
     data = open_dataset(name)
     if data.test is None:
         raise ValueError(f"{name} has no test part")
-    result = evaluate(saved.model, data.test, saved.mean, saved.std)
+    with Workers() as workers:
+        result = evaluate(saved.model, data.test, saved.mean, saved.std, workers)
     print(f"{file} on {data.name}: accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}, "
           f"{result['images']:,} images")
     if arguments.json:

@@ -11,6 +11,8 @@ def add_arguments(parser):
     parser.add_argument("--config", metavar="FILE", help="TOML file with tables [train] and [model]; flags override it")
     parser.add_argument("--out", metavar="RUN", help="folder of the run (default: the next free of runs/001, ...)")
     parser.add_argument("--resume", metavar="RUN", help="go on with a stopped run, exactly as if it had not stopped")
+    parser.add_argument("--threads", type=int, metavar="N", help="worker threads (default: one per core); the result is "
+                        "the same for any number")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     add_fields(parser, TrainConfig, "training")
     add_fields(parser, ViTConfig, "changes to the model's preset", skip=DERIVED, show_defaults=False)
@@ -30,7 +32,7 @@ def run(arguments):
             settings = read_toml(arguments.config, {"train": TrainConfig, "model": ViTConfig})
         settings = {"train": settings["train"] | flags, "model": settings["model"] | changes}
     config = TrainConfig(**settings["train"])
-    trainer = trainer_from(config, settings["model"], folder, arguments.quiet)
+    trainer = trainer_from(config, settings["model"], folder, arguments.threads, arguments.quiet)
     if arguments.resume:
         trainer.resume()
     else:

@@ -103,6 +103,11 @@ class VisionTransformer(nn.Module):
         if config.zero_head:
             self.head.weight = nn.Parameter(init.zeros(self.head.weight.shape))
 
+    @property
+    def rows_per_image(self):
+        """N: the rows that an image takes in the encoder's matrix products."""
+        return self.pos_embed.shape[1]
+
     def forward(self, images):
         x = self.patch_embed(images)                                        # (B, Gy * Gx, D)
         cls_token = self.cls_token.expand(len(x), 1, x.shape[2])

@@ -25,6 +25,7 @@ from minivit.ops.softmax import softmax
 from minivit.streams import next_draw
 from minivit.tensor import apply
 
+SAFE = 30.0             # exp of scores this small can neither overflow nor vanish, and finding row maxima is slow
 NOWHERE = -1e30         # the score of a key that may not be looked at: exp of it is 0, and it is still a number
 
 
@@ -52,9 +53,10 @@ class Attention(Function):
         weights *= ctx.scale
         if mask is not None:
             weights = np.where(mask, weights, q.dtype.type(NOWHERE))
-        weights -= weights.max(axis=-1, keepdims=True)
+        if not -SAFE < weights.min() <= weights.max() < SAFE:           # rarely: then exp needs the shift by the max
+            weights -= weights.max(axis=-1, keepdims=True)
         np.exp(weights, out=weights)
-        weights /= weights.sum(axis=-1, keepdims=True)
+        weights /= (weights @ np.ones(weights.shape[-1], q.dtype))[..., None]
         if mask is not None:
             weights *= mask
         kept = keep_mask(draw, weights.shape, dropout, q.dtype) if dropout else None

@@ -28,7 +28,8 @@ APPROXIMATIONS = ("none", "tanh")
 # equation 7.1.26.
 T = 0.3275911
 A = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)     # A5 ... A1
-BLOCK = 16384           # elements at a time, so that the temporaries of one pass are still in the cache at the next
+SIGN = np.uint32(1 << 31)
+BLOCK = 1 << 15           # elements at a time, so that the temporaries of one pass are still in the cache at the next
 
 
 def composed(x, approximate="none"):
@@ -69,28 +70,33 @@ def _exact(x, y, slope):
 
 
 def _exact_float32(x, y, slope):
-    """The same to 3e-7, in fewer passes. With a = |x| and the tail q = 1 - Phi(a):
+    """The same to 3e-7, in fewer passes: both are even or odd functions of x apart from a straight line. With a = |x|
+    and h = Phi(a) - 1/2,
 
-        y = max(x, 0) - a q                     (x - x q for positive x, x q for negative)
-        slope = 1/2 + sign(x) (1/2 - q + a phi(a))
+        y = x / 2 + a h        slope = 1/2 + sign(x) (h + a phi(a))
     """
-    a = np.minimum(np.abs(x), 30)               # phi(30) is 0 in float32, and 0 * inf would be nan
-    e = np.exp(-0.5 * a * a)                    # exp(-z^2) of the formula, z = a / sqrt(2)
-    t = 1 / (1 + T * math.sqrt(0.5) * a)
-    q = t * A[0]
+    a = np.abs(x)
+    e = np.square(a)
+    e *= -0.5
+    np.exp(e, out=e)                            # exp(-z^2) of the formula, z = a / sqrt(2)
+    h = a * (T * math.sqrt(0.5))
+    h += 1
+    t = np.reciprocal(h, out=h)
+    h = t * (-0.5 * A[0])
     for coefficient in A[1:]:
-        q += coefficient
-        q *= t
-    q *= e
-    q *= 0.5
-    np.maximum(x, 0, out=y)
-    y -= a * q
+        h += -0.5 * coefficient
+        h *= t
+    h *= e
+    h += 0.5                                    # 1/2 - erfc(z) / 2
+    np.multiply(a, h, out=y)
+    np.multiply(x, 0.5, out=t)
+    y += t
     if slope is not None:
-        a *= e
-        a *= 1 / math.sqrt(2 * math.pi)
-        a -= q
-        a += 0.5
-        np.copysign(a, x, out=slope)
+        np.multiply(a, e, out=slope)
+        slope *= 1 / math.sqrt(2 * math.pi)
+        slope += h
+        bits = slope.view(np.uint32)            # sign(x) * slope: much faster than copysign
+        bits ^= x.view(np.uint32) & SIGN
         slope += 0.5
 
 

@@ -6,7 +6,7 @@ Shapes: x (..., I), W (O, I) as PyTorch stores it, b (O,) or None, y (..., O).
 
 Backward, with the leading axes flattened to rows:  dx = dy W        dW = dy^T x        db = sum of dy over rows
 """
-from minivit.function import Function
+from minivit.function import Function, sum_of_rows
 from minivit.tensor import apply
 
 
@@ -36,7 +36,7 @@ class Linear(Function):
         dy = dy.reshape(len(rows), len(weight))
         dx = (dy @ weight).reshape(ctx.shape) if ctx.needs[0] else None
         dweight = dy.T @ rows if ctx.needs[1] else None
-        dbias = dy.sum(axis=0) if ctx.needs[2] else None
+        dbias = sum_of_rows(dy) if ctx.needs[2] else None
         return dx, dweight, dbias
 
 

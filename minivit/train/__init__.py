@@ -5,6 +5,7 @@ from minivit.train.loop import train_epoch
 from minivit.train.run import RunFolder, find_weights
 from minivit.train.setup import trainer_from
 from minivit.train.trainer import Trainer
+from minivit.train.workers import Workers
 
-__all__ = ["RunFolder", "TrainConfig", "Trainer", "evaluate", "find_weights", "logits_of", "train_epoch",
+__all__ = ["RunFolder", "TrainConfig", "Trainer", "Workers", "evaluate", "find_weights", "logits_of", "train_epoch",
            "trainer_from"]

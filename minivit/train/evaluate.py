@@ -5,26 +5,23 @@ from minivit import ops
 from minivit.data import normalise
 from minivit.modes import no_grad
 from minivit.tensor import Tensor
-
-BATCH = 250
-
+from minivit.train.workers import SERIAL, parts
 
 @no_grad()
-def logits_of(model, images, mean, std):
+def logits_of(model, images, mean, std, workers=SERIAL):
     """The logits (n, Y) of uint8 images (n, Sy, Sx, C), in evaluation mode; the model's mode is put back."""
     training = model.training
     model.eval()
     try:
-        parts = [model(Tensor(normalise(images[start:start + BATCH], mean, std))).data
-                 for start in range(0, len(images), BATCH)]
+        cuts = parts(len(images), model.rows_per_image)
+        return np.concatenate(workers.map(lambda cut: model(Tensor(normalise(images[cut], mean, std))).data, cuts))
     finally:
         model.train(training)
-    return np.concatenate(parts)
 
 
-def evaluate(model, split, mean, std):
+def evaluate(model, split, mean, std, workers=SERIAL):
     """{"accuracy": share in [0, 1], "loss": mean cross-entropy in nats, "images": n} of a model on a Split."""
-    logits = logits_of(model, split.images, mean, std)
+    logits = logits_of(model, split.images, mean, std, workers)
     if split.labels.max() >= logits.shape[1]:
         raise ValueError(f"the data has the label {split.labels.max()}, but the model only {logits.shape[1]} classes: "
                          f"it was trained on other data")

@@ -1,10 +1,17 @@
-"""The gradient of one batch: the step of the textbook loop that knows how the work is done."""
+"""The gradient of one batch, computed in parts by worker threads.
+
+This is data parallelism on one machine: every worker has a tape of its own, runs forward and backward on its part of the
+images, and the parts' gradients are added up. Two things make the sum the same, bit for bit, for any number of workers:
+the parts are cut by shapes alone, and they are added in the order of the images, whichever is ready first.
+"""
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 
 from minivit.streams import randomness
 from minivit.tensor import Tensor
+from minivit.train.workers import SERIAL, parts
 
 
 @dataclass(frozen=True)
@@ -16,18 +23,51 @@ class StepResult:
     images: int
 
 
-def gradients(model, loss, batch, seed, step):
-    """Add the gradient of loss(logits, labels), the batch's mean, into the parameters' `.grad`; a StepResult.
+class OrderedSum:
+    """Adds up gradients part by part, in the order of the parts, as soon as their turn has come."""
 
-    Random masks are those of (seed, step). Targets may be class indices (B,) or soft rows (B, Y).
-    Raises FloatingPointError, before any gradient is computed, where the loss is not finite.
+    def __init__(self):
+        self.lock, self.waiting, self.next, self.total = threading.Lock(), {}, 0, {}
+
+    def add(self, part, gradients):
+        """Hand in {leaf: gradient} of part number `part`; whoever completes a gap adds what was waiting behind it."""
+        with self.lock:
+            self.waiting[part] = gradients
+            while self.next in self.waiting:
+                for leaf, gradient in self.waiting.pop(self.next).items():
+                    if leaf in self.total:
+                        self.total[leaf] += gradient
+                    else:
+                        self.total[leaf] = gradient
+                self.next += 1
+
+
+def gradients(model, loss, batch, seed, step, workers=SERIAL):
+    """Add the gradient of the batch's loss into the parameters' `.grad`, and return a StepResult.
+
+    loss(logits, labels, images=n) divides by n, the images of the whole batch, so that the parts' losses add up to the
+    batch's mean. Labels are class indices (B,) or soft rows (B, Y). Random masks are those of (seed, step, image).
+    Raises FloatingPointError, before any `.grad` has changed, where the loss is not finite.
     """
-    with randomness(seed, step):
-        logits = model(Tensor(batch.images))
-        value = loss(logits, batch.labels)
-        if not np.isfinite(value.item()):
-            raise FloatingPointError(f"the loss is {value.item()} at step {step}: lower the learning rate, lengthen "
-                                     f"the warm-up, or clip gradients harder")
-        value.backward()
-    labels = batch.labels if batch.labels.ndim == 1 else batch.labels.argmax(axis=1)
-    return StepResult(value.item(), int((logits.data.argmax(axis=1) == labels).sum()), len(batch))
+    total = OrderedSum()
+    cuts = parts(len(batch), model.rows_per_image)
+
+    def work(part):
+        images, labels = batch.images[cuts[part]], batch.labels[cuts[part]]
+        with randomness(seed, step, first_image=cuts[part].start):
+            logits = model(Tensor(images))
+            value = loss(logits, labels, images=len(batch))
+            found = {}
+            value.backward(sink=lambda leaf, gradient, owned: found.update({leaf: gradient if owned else gradient.copy()}))
+        total.add(part, found)
+        labels = labels if labels.ndim == 1 else labels.argmax(axis=1)
+        return value.item(), int((logits.data.argmax(axis=1) == labels).sum())
+
+    results = workers.map(work, range(len(cuts)))
+    mean_loss = sum(value for value, _ in results)
+    if not np.isfinite(mean_loss):
+        raise FloatingPointError(f"the loss is {mean_loss} at step {step}: lower the learning rate, lengthen the "
+                                 f"warm-up, or clip gradients harder")
+    for leaf, gradient in total.total.items():
+        leaf.receive(gradient, owned=True)
+    return StepResult(mean_loss, sum(correct for _, correct in results), len(batch))

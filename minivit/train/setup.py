@@ -7,11 +7,12 @@ from minivit.models import create
 from minivit.optim import SCHEDULES, SGD, Adam, AdamW, decay_groups
 from minivit.train.progress import Progress
 from minivit.train.trainer import Trainer
+from minivit.train.workers import Workers
 
 _OPTIMIZERS = {"adamw": AdamW, "adam": Adam, "sgd": partial(SGD, momentum=0.9)}
 
 
-def trainer_from(config, model_changes=None, folder=None, quiet=False, on_epoch=None):
+def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=False, on_epoch=None):
     """The Trainer of a TrainConfig. The model is the preset, fitted to the data's images and classes, with
     `model_changes` to its configuration. Raises ValueError where data and model cannot be fitted to each other."""
     data = open_dataset(config.data)
@@ -28,4 +29,4 @@ def trainer_from(config, model_changes=None, folder=None, quiet=False, on_epoch=
     final = {"final": config.final_lr} if config.schedule in ("cosine", "linear") else {}
     return Trainer(model, data, loader, partial(ops.cross_entropy, label_smoothing=config.label_smoothing), optimizer,
                    SCHEDULES[config.schedule](config.lr, steps, warmup, **final), config.epochs, config.clip_norm,
-                   config.seed, folder, Progress(quiet), on_epoch)
+                   config.seed, folder, Workers(threads), Progress(quiet), on_epoch)

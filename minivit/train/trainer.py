@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from minivit.train.evaluate import evaluate
 from minivit.train.loop import train_epoch
 from minivit.train.progress import Progress, StopRequest
+from minivit.train.workers import Workers
 from minivit.weights import SavedModel
 
 
@@ -31,6 +32,7 @@ class Trainer:
     clip_norm: float = 0.0
     seed: int = 0
     folder: object = None
+    workers: Workers = field(default_factory=Workers)
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     on_epoch: object = None
 
@@ -49,7 +51,7 @@ class Trainer:
 
     def run(self):
         """Train to the last epoch. True if it got there, False if Ctrl-C stopped it; either way it can be resumed."""
-        with StopRequest() as stop:
+        with StopRequest() as stop, self.workers:
             while self.epoch < self.epochs:
                 if not self._finish_epoch(stop):
                     self._save_state()
@@ -64,7 +66,7 @@ class Trainer:
         start, before = time.perf_counter(), self.sums["seconds"]
         try:
             for result in train_epoch(self.model, batches, self.loss, self.optimizer, self.schedule, self.clip_norm,
-                                      self.seed):
+                                      self.seed, self.workers):
                 self.batch += 1
                 sums = self.sums
                 sums["loss"] += result.loss * result.images
@@ -89,7 +91,7 @@ class Trainer:
         text = f"epoch {row['epoch']:3d}/{self.epochs}  loss {row['train_loss']:.4f}  " \
                f"train {row['train_accuracy']:6.2%}"
         if self.data.test is not None:
-            result = evaluate(self.model, self.data.test, self.data.mean, self.data.std)
+            result = evaluate(self.model, self.data.test, self.data.mean, self.data.std, self.workers)
             row |= {"test_loss": result["loss"], "test_accuracy": result["accuracy"]}
             text += f"  test {row['test_accuracy']:6.2%}"
         best = max((r["test_accuracy"] or 0.0 for r in self.rows), default=-1.0)
