@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minivit import ops
-from minivit.tensor import Tensor
+from minivit.primitives import Cast
+from minivit.tensor import Tensor, apply
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ _unary("unbind", lambda x: x.unbind(1))
 _unary("unbind:unused", lambda x: x.unbind(0)[0])
 _unary("concat", lambda x: ops.concat([x, x * 2], axis=1))
 _unary("concat:stack", lambda x: ops.stack([x, x * x], axis=-1))
-_unary("cast", lambda x: (x.astype(np.float32) if x.dtype == np.float32 else x) * 1.0)
+_unary("cast", lambda x: apply(Cast, x, dtype=np.float64).astype(x.dtype))
 
 
 @case("where", MATRIX)

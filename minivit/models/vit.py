@@ -67,8 +67,10 @@ class Block(nn.Module):
         self.mlp = nn.Mlp(D, int(D * config.mlp_ratio), rng, config.drop_rate)
         self.drop_path = nn.DropPath(drop_path)
 
-    def forward(self, x):
-        x = x + self.drop_path(self.attn(self.norm1(x)))
+    def forward(self, x, rows=None):
+        """rows: a slice of the tokens, if only theirs are wanted of the result: the others still are keys and values."""
+        kept = x if rows is None else x[:, rows]
+        x = kept + self.drop_path(self.attn(self.norm1(x), rows))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
@@ -83,7 +85,13 @@ class PreLogits(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """ViT of a `ViTConfig`: images (B, C, Sy, Sx) -> logits (B, Y). Parameter names and layouts are timm's."""
+    """ViT of a `ViTConfig`: images (B, C, Sy, Sx) -> logits (B, Y). Parameter names and layouts are timm's.
+
+    head_rows: the tokens that the head reads; the last block computes only these (None: all of them, to the same
+    result).
+    """
+
+    head_rows = slice(0, 1)
 
     def __init__(self, config, seed=0):
         self.config = config
@@ -112,9 +120,10 @@ class VisionTransformer(nn.Module):
         x = self.patch_embed(images)                                        # (B, Gy * Gx, D)
         cls_token = self.cls_token.expand(len(x), 1, x.shape[2])
         x = self.pos_drop(ops.concat([cls_token, x], axis=1) + self.pos_embed)      # (B, N, D)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x)
-        x = self.norm(x[:, 0])              # layer norm works on each token alone, and the head reads one: (B, D)
+        x = self.blocks[-1](x, self.head_rows)      # after the last attention, tokens do not meet again
+        x = self.norm(x[:, 0])                                              # (B, D)
         if self.pre_logits is not None:
             x = self.pre_logits(x)
         return self.head(x)                                                 # (B, Y)

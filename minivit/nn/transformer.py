@@ -21,12 +21,15 @@ class Attention(Module):
         self.proj = Linear(D, D, rng)
         self.proj_drop = Dropout(proj_drop)
 
-    def forward(self, x):
+    def forward(self, x, rows=None):
+        """rows: a slice of the tokens, if only theirs are wanted of the result."""
         B, N, D = x.shape
         qkv = self.qkv(x).reshape(B, N, 3, self.heads, D // self.heads)
         q, k, v = (part.swapaxes(1, 2) for part in qkv.unbind(2))           # (B, H, N, K) each
+        if rows is not None:
+            q = q[:, :, rows]
         y = ops.attention(q, k, v, dropout=self.attn_drop if self.training else 0.0)
-        y = y.swapaxes(1, 2).reshape(B, N, D)                               # heads side by side again
+        y = y.swapaxes(1, 2).reshape(B, -1, D)                              # heads side by side again
         return self.proj_drop(self.proj(y))
 
 

@@ -4,6 +4,7 @@ NumPy gives up Python's lock inside BLAS and inside element-wise loops, so threa
 products at once on one thread each are faster than two after the other on two threads each, and all that is not a matrix
 product gains a second core.
 """
+import contextlib
 import contextvars
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,22 +27,23 @@ class Workers:
         self.count, self.pool = count or cpu_count(), None
 
     def __enter__(self):
-        self.memory = keep_memory()
-        self.memory.__enter__()
-        self.limits = threadpool_limits(1, user_api="blas")
-        if self.count > 1:
-            self.pool = ThreadPoolExecutor(self.count, "minivit")
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(keep_memory())
+            stack.enter_context(threadpool_limits(1, user_api="blas"))
+            if self.count > 1:
+                self.pool = stack.enter_context(ThreadPoolExecutor(self.count, "minivit"))
+            self.held = stack.pop_all()
         return self
 
     def __exit__(self, *error):
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
-            self.pool = None
-        self.limits.restore_original_limits()
-        self.memory.__exit__(*error)
+        self.pool = None
+        return self.held.__exit__(*error)
 
     def map(self, function, items):
-        """function(item) for each item, in order; each call sees the caller's context (no_grad, using, ...)."""
+        """function(item) for each item, in order; each call sees the caller's context (no_grad, using, ...).
+
+        Where one fails, those that have not begun are dropped and its error is raised.
+        """
         if self.pool is None or len(items) < 2:
             return [function(item) for item in items]
         futures = [self.pool.submit(contextvars.copy_context().run, function, item) for item in items]

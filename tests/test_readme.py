@@ -1,0 +1,60 @@
+"""The README is true: its example prints what it says, its broken gradient is found, its links lead somewhere."""
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parent.parent
+README = (TOP / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+
+
+def block_with(language, text):
+    """The only block of that language that holds `text`."""
+    found, = [body for kind, body in BLOCKS if kind == language and text in body]
+    return found
+
+
+def test_the_fifteen_lines_print_their_losses(capsys):
+    code = block_with("python", "create(")
+    assert len([line for line in code.splitlines() if line]) <= 15
+    exec(compile(code, "README.md", "exec"), {})
+    printed = re.findall(r"loss (\S+)", capsys.readouterr().out)
+    promised = re.findall(r"loss (\S+)", block_with("text", "step 0: loss"))
+    assert [float(x) for x in printed] == pytest.approx([float(x) for x in promised], abs=2e-3)
+
+
+def test_a_broken_layer_norm_is_found_as_the_readme_says(tmp_path):
+    shutil.copytree(TOP / "minivit", tmp_path / "minivit", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("conftest.py", "test_gradients.py"):
+        (tmp_path / "tests").mkdir(exist_ok=True)
+        shutil.copy(TOP / "tests" / name, tmp_path / "tests" / name)
+    shutil.copy(TOP / "setup.cfg", tmp_path / "setup.cfg")
+    line = block_with("python", "product +=")
+    file = tmp_path / "minivit/ops/layernorm.py"
+    whole = file.read_text()
+    assert whole.count(line) == 1
+    file.write_text(whole.replace(line, ""))
+    command = block_with("sh", "--show-gradients").split()[1:]
+    done = subprocess.run([sys.executable, *command, "-p", "no:cacheprovider"], cwd=tmp_path, capture_output=True,
+                          text=True, env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"})
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert block_with("text", "is wrong").strip() in done.stdout
+    assert "the gradient of gamma is wrong" not in done.stdout
+
+
+def test_links_lead_to_files():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (TOP / target).exists(), target
+
+
+def test_every_rung_of_the_ladder_is_described():
+    for entry in sorted((TOP / "minivit").iterdir()):
+        if entry.suffix == ".py" and entry.name != "__init__.py":
+            assert f"`{entry.name}`" in README, entry.name
+        elif entry.is_dir() and (entry / "__init__.py").exists():
+            assert f"`{entry.name}/`" in README, entry.name
