@@ -9,7 +9,7 @@ import numbers
 
 import numpy as np
 
-from minivit.function import Context
+from minivit.function import Context, Primitive
 from minivit.modes import grad_enabled
 from minivit.tape import Node
 
@@ -31,6 +31,10 @@ def operands(function, inputs):
         raise TypeError(f"{function.name} was given {given}: minivit does not mix floating-point types. Convert one "
                         f"side, with .astype(np.float32) for instance")
     if not dtypes:
+        if not issubclass(function, Primitive):
+            given = ", ".join(str(getattr(array, "dtype", type(array).__name__)) for array in arrays)
+            raise TypeError(f"{function.name} needs floating-point tensors, and was given {given}: convert with "
+                            f".astype(np.float32)")
         return arrays
     dtype = dtypes.pop()
     return [array.astype(dtype) if hasattr(array, "dtype") and array.dtype != dtype else array for array in arrays]
@@ -73,6 +77,9 @@ def run(function, functions, inputs, arrays, options):
 def _checked(function, output, arrays):
     if isinstance(output, (np.generic, float)):         # NumPy turns 0-d results into scalars
         output = np.asarray(output)
+    if not hasattr(output, "dtype"):
+        raise TypeError(f"forward of {function.name} returned a {type(output).__name__}: return an array, or a tuple "
+                        f"of arrays")
     dtype = next((a.dtype for a in arrays if hasattr(a, "dtype") and a.dtype.kind == "f"), None)
     if function.keeps_dtype and dtype is not None and output.dtype != dtype:
         raise TypeError(f"forward of {function.name} returned {output.dtype} for {dtype} inputs: use Python numbers "

@@ -63,6 +63,11 @@ class Function:
         cls.forms["array"] = (cls.forward, cls.backward)
         if hasattr(cls, "forward_cuda"):
             cls.forms["cuda"] = (cls.forward_cuda, cls.backward_cuda)
+        other = FUNCTIONS.get(cls.name)
+        if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"there is an operation called {cls.name!r} already, {other.__module__}."
+                            f"{other.__qualname__}: set another `name`, or lay your functions over its own for a block "
+                            f"with using()")
         FUNCTIONS[cls.name] = cls
 
 

@@ -70,6 +70,9 @@ def choose(function, arrays):
     Raises ValueError where the form held by `using` cannot run.
     """
     form = _form.get()
+    own = _own.get().get((form, function.name))
+    if own is not None:
+        return form, own
     on_gpu = xp_of(*arrays) is not np
     if form is None or (form not in function.forms and function.portable):
         form = _default(function, arrays, on_gpu)
@@ -82,7 +85,7 @@ def choose(function, arrays):
         dtypes = ", ".join(str(array.dtype) for array in arrays if hasattr(array, "dtype"))
         raise ValueError(f"the cuda form of {function.name} is float32, and it was given {dtypes}: "
                          f"convert with .astype(np.float32), or use the composed form")
-    return form, _own.get().get((form, function.name), function.forms[form])
+    return form, function.forms[form]
 
 
 def _default(function, arrays, on_gpu):

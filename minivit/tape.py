@@ -74,8 +74,8 @@ class _Sum:
                 self.total = np.asarray(self.total)
 
 
-def backward(source, gradient, sink):
-    """Carry `gradient` from `source`, a (node, output index) or a leaf, back to the leaves.
+def backward(sources, sink):
+    """Carry gradients back to the leaves. sources: pairs (edge, gradient); an edge is (node, output index) or a leaf.
 
     sink(leaf, gradient, owned) receives each leaf's total once, at the end; owned tells that the array is nobody
     else's. Raises RuntimeError where a node was used by an earlier backward.
@@ -96,7 +96,8 @@ def backward(source, gradient, sink):
         else:
             sums[place].add(gradient)
 
-    send(source, gradient)
+    for edge, gradient in sources:
+        send(edge, gradient)
     while heap:
         node, sums = pending.pop(-heapq.heappop(heap))
         dy = [None if s is None else hooked(node.hooks.get(k, ()), s.total, node.name) for k, s in enumerate(sums)]
@@ -105,20 +106,21 @@ def backward(source, gradient, sink):
         for edge, gradient in zip(edges, node.gradients(dy)):
             if gradient is not None:
                 send(edge, gradient)
-        node.edges = ()
+        node.edges, node.hooks = (), {}
     for leaf, total in leaves.values():
         sink(leaf, total.total, total.owned)
 
 
 def hooked(hooks, gradient, name):
-    """`gradient` after its hooks, each of which may return a replacement of the same shape and dtype."""
+    """`gradient` after its hooks. Each gets an array of its own, which it may change in place, or return another."""
     for hook in hooks:
-        replacement = hook(gradient)
-        if replacement is not None:
-            if replacement.shape != gradient.shape or replacement.dtype != gradient.dtype:
-                raise TypeError(f"a hook on {name} returned {replacement.dtype} {replacement.shape} in place of "
-                                f"{gradient.dtype} {gradient.shape}")
-            gradient = replacement
+        own = gradient.copy()
+        returned = hook(own)
+        own = own if returned is None else returned
+        if not isinstance(own, type(gradient)) or own.shape != gradient.shape or own.dtype != gradient.dtype:
+            got = f"{own.dtype} {own.shape}" if isinstance(own, type(gradient)) else f"a {type(own).__name__}"
+            raise TypeError(f"a hook on {name} returned {got} in place of an array {gradient.dtype} {gradient.shape}")
+        gradient = own
     return gradient
 
 

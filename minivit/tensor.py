@@ -6,6 +6,7 @@
 
 The names are PyTorch's where it has the same thing.
 """
+import math
 import numbers
 import operator
 
@@ -96,12 +97,12 @@ class Tensor:
         if getattr(gradient, "shape", None) != self.shape or gradient.dtype != self.dtype:
             got = f"{gradient.dtype} {gradient.shape}" if hasattr(gradient, "dtype") else repr(gradient)
             raise ValueError(f"the gradient must be like the tensor, {self.dtype} {self.shape}, not {got}")
-        tape.backward(self.edge, gradient, sink or (lambda leaf, total, owned: leaf.receive(total, owned)))
+        tape.backward([(self.edge, gradient)], sink or (lambda leaf, total, owned: leaf.receive(total, owned)))
 
     def receive(self, gradient, owned=False):
         """Run this leaf's hooks on its complete gradient and add the result into `.grad` (a copy, unless owned)."""
         hooked = tape.hooked(self._hooks or (), gradient, "a leaf")
-        owned = owned or hooked is not gradient
+        owned = owned and hooked is gradient
         if self.grad is None:
             self.grad = hooked if owned else hooked.copy()
         else:
@@ -202,6 +203,9 @@ class Tensor:
                             f"write a ** b as (a.log() * b).exp()")
         return apply(p.Pow, self, p=_number(exponent))
 
+    def __rpow__(self, base):
+        return (self * math.log(base)).exp()
+
     # Comparisons give plain boolean arrays: they have no derivative.
 
     def __lt__(self, other): return self.data < _array(other)
@@ -253,7 +257,10 @@ class Tensor:
         return apply(p.Pad, self, widths=widths, value=value)
 
     def split(self, sizes, axis=0):
-        """Cut along `axis` into parts of the given sizes."""
+        """Cut along `axis` into parts of the given sizes, or of one size (the last may be smaller)."""
+        if isinstance(sizes, int):
+            length = self.shape[axis]
+            sizes = [min(sizes, length - start) for start in range(0, length, sizes)]
         return apply(p.Split, self, sizes=tuple(sizes), axis=axis)
 
     def unbind(self, axis=0):

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minivit import tape
 from minivit.modes import no_grad
 from minivit.streams import randomness, stream
 from minivit.tensor import Tensor
 
 STEP = 1e-3
 FLOOR = 1e-3            # of an input's largest derivative: below it, errors are measured against that floor
+NOISE = 1e-8            # the relative error that rounding of the differences alone may show
 
 
 @dataclass(frozen=True)
@@ -100,19 +102,21 @@ def _check_once(function, tensors, seed, elements):
     result = outputs()
     rng = stream(seed, place="gradcheck")
     dys = [rng.standard_normal(output.shape) for output in result]
-    loss = sum((output * dy).sum() for output, dy in zip(result, dys))
-    loss.backward()
+    sources = [(output.edge, dy) for output, dy in zip(result, dys) if output.requires_grad]
+    tape.backward(sources, lambda leaf, gradient, owned: leaf.receive(gradient, owned))
 
     @no_grad()
     def value():
         return math.fsum(np.vdot(output.data, dy) for output, dy in zip(outputs(), dys))
 
+    size = sum(float(np.abs(output.data * dy).sum()) for output, dy in zip(result, dys))
+    noise = size * 2.0 ** -52 / STEP                                # of a difference, from rounding the two values
     for name, tensor in tensors.items():
         analytic = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad
-        yield _check_input(name, tensor.data, analytic, value, rng, elements)
+        yield _check_input(name, tensor.data, analytic, value, noise, rng, elements)
 
 
-def _check_input(name, x, analytic, value, rng, elements):
+def _check_input(name, x, analytic, value, noise, rng, elements):
     """Compare `analytic` (like x) with differences of value(), which depends on the array x in place."""
     every = elements is None or elements >= x.size
     chosen = range(x.size) if every else rng.choice(x.size, elements, replace=False)
@@ -125,10 +129,10 @@ def _check_input(name, x, analytic, value, rng, elements):
         direction = rng.standard_normal(x.shape)
         direction /= np.linalg.norm(direction)
         rows.append((None, float(np.vdot(analytic, direction)), _slope(x, direction, value)))
-    scale = max((max(abs(a), abs(n)) for _, a, n in rows), default=0.0)
     if not rows:
         return InputReport(name, 0.0, (), 0.0, 0.0, 0)
-    errors = [_relative(a, n, scale) for _, a, n in rows]
+    floor = max(FLOOR * max(max(abs(a), abs(n)) for _, a, n in rows), noise / NOISE)
+    errors = [_relative(a, n, floor) for _, a, n in rows]
     worst = max(range(len(rows)), key=lambda k: errors[k] if errors[k] == errors[k] else math.inf)
     return InputReport(name, errors[worst], *rows[worst], len(rows))
 
@@ -144,7 +148,7 @@ def _slope(x, direction, value):
     return (8 * (values[0] - values[1]) - (values[2] - values[3])) / (12 * STEP)
 
 
-def _relative(a, n, scale):
+def _relative(a, n, floor):
     """|a - n| relative to the larger of them, or to a floor where both are small; nan counts as infinitely wrong."""
-    error = abs(a - n) / max(abs(a), abs(n), FLOOR * scale, 1e-9)
+    error = abs(a - n) / max(abs(a), abs(n), floor, 1e-300)
     return error if math.isfinite(error) else math.inf

@@ -23,7 +23,7 @@ from minivit.ops.combine import where
 from minivit.ops.dropout import check_probability, dropout as drop, keep_mask
 from minivit.ops.softmax import softmax
 from minivit.streams import next_draw
-from minivit.tensor import apply
+from minivit.tensor import Tensor, apply
 
 SAFE = 30.0             # exp of scores this small can neither overflow nor vanish, and finding row maxima is slow
 NOWHERE = -1e30         # the score of a key that may not be looked at: exp of it is 0, and it is still a number
@@ -90,11 +90,12 @@ def attention(q, k, v, mask=None, dropout=0.0):
                          f"v {v.shape}")
     check_probability(dropout, "attention's dropout")
     if mask is not None:
+        mask = mask.data if isinstance(mask, Tensor) else mask
         scores = q.shape[:3] + k.shape[2:3]
         if getattr(mask, "dtype", None) != bool:
             raise TypeError(f"attention's mask is a boolean array, True where a query may look, not "
                             f"{getattr(mask, 'dtype', type(mask).__name__)}")
-        if np.broadcast_shapes(mask.shape, scores) != scores:
+        if len(mask.shape) > 4 or any(m not in (1, s) for m, s in zip(mask.shape[::-1], scores[::-1])):
             raise ValueError(f"attention's mask {mask.shape} does not broadcast to the scores (B, H, N, M) = {scores}")
     draw = next_draw("attention's dropout") if dropout else None
     return apply(Attention, q, k, v, mask=mask, dropout=dropout, draw=draw)

@@ -72,6 +72,8 @@ def cross_entropy(logits, targets, label_smoothing=0.0, images=None):
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing must be 0 <= s < 1, not {label_smoothing}")
     B, Y = logits.shape
+    if images is not None and images < B:
+        raise ValueError(f"images={images} is the size of the whole batch, of which these logits are {B}")
     if targets.ndim == 1:
         if targets.dtype.kind not in "iu":
             raise TypeError(f"class indices are integers, not {targets.dtype}: soft targets have shape (B, Y) = {B, Y}")

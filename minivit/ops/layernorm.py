@@ -34,8 +34,9 @@ class LayerNorm(Function):
     def forward(ctx, x, gamma, beta, eps=1e-6):
         D = x.shape[-1]
         tokens = x.reshape(-1, D)
-        mean = tokens @ np.full(D, 1 / D, x.dtype)                      # matrix products are the fastest sums
-        xhat = tokens - mean[:, None]
+        weight = np.full(D, 1 / D, x.dtype)                             # matrix products are the fastest sums
+        xhat = tokens - (tokens @ weight)[:, None]
+        xhat -= (xhat @ weight)[:, None]                                # what rounding the mean of large x had left
         rstd = (1 / np.sqrt(np.vecdot(xhat, xhat) / D + eps))[:, None]
         xhat *= rstd
         ctx.save(xhat, rstd, gamma)

@@ -69,11 +69,14 @@ class MatMul(Primitive):
 
     @staticmethod
     def forward(ctx, a, b):
-        inner = b.shape[0] if b.ndim == 1 else b.shape[-2] if b.ndim else None
-        if not a.ndim or not b.ndim or a.shape[-1] != inner:
+        if not getattr(a, "ndim", 0) or not getattr(b, "ndim", 0):
+            raise ValueError("a matrix product needs arrays of at least one axis on both sides: multiply by a number "
+                             "with *")
+        inner = b.shape[0] if b.ndim == 1 else b.shape[-2]
+        if a.shape[-1] != inner:
             message = f"{a.shape} @ {b.shape}: the last axis of the left must be as long as the "
             message += "rows of the right" if b.ndim > 1 else "right"
-            if b.ndim > 1 and a.ndim and a.shape[-1] == b.shape[-1]:
+            if b.ndim > 1 and a.shape[-1] == b.shape[-1]:
                 message += f" ({a.shape[-1]} != {inner}). Did you mean b.swapaxes(-1, -2)?"
             raise ValueError(message)
         ctx.save(a, b)

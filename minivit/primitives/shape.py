@@ -69,8 +69,9 @@ class Unbind(Primitive):
     def backward(ctx, *dy):
         xp = xp_of(*dy)
         dx = xp.empty(ctx.shape, ctx.dtype)
-        for part, gradient in zip(xp.moveaxis(dx, ctx.axis, 0), dy):
-            part[...] = 0 if gradient is None else gradient
+        parts = xp.moveaxis(dx, ctx.axis, 0)
+        for k, gradient in enumerate(dy):
+            parts[k] = 0 if gradient is None else gradient
         return dx
 
 
