@@ -51,9 +51,9 @@ def cpu_count():
 def keep_memory():
     """A block in which freed memory stays with the process: glibc on Linux; elsewhere nothing changes.
 
-    A step of training frees its arrays and allocates as many again. By default glibc gives large ones back to the system
-    each time, and touching each page anew costs several times what computing on it does. One arena, so that what a
-    thread frees serves the others. At the end the memory is given back.
+    A step of training frees its arrays and allocates as many again. By default glibc gives large ones back to the
+    system each time, and touching each page anew costs several times what computing on it does. One arena, so that what
+    a thread frees serves the others. At the end the memory is given back.
     """
     TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8              # malloc.h
     try:

@@ -8,12 +8,12 @@ Both are context variables: a new thread starts with the defaults, and a task gi
 by running in `contextvars.copy_context()`.
 """
 import contextlib
-import difflib
 from contextvars import ContextVar
 
 import numpy as np
 
 from minivit.backend import xp_of
+from minivit.errors import unknown
 from minivit.function import FORMS, FUNCTIONS
 
 _grad = ContextVar("minivit_grad", default=True)
@@ -52,8 +52,7 @@ def using(form, own=None):
         raise ValueError(f"unknown form {form!r}: the forms are {', '.join(FORMS)}")
     for name, functions in (own or {}).items():
         if name not in FUNCTIONS:
-            near = difflib.get_close_matches(name, FUNCTIONS, n=1)
-            raise ValueError(f"unknown operation {name!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+            raise ValueError(unknown("operation", name, FUNCTIONS))
         if form == "composed" and not callable(functions):
             raise TypeError(f"the composed form of {name} is one function on Tensors, not {functions!r}")
         if form != "composed" and not (isinstance(functions, tuple) and len(functions) == 2):

@@ -56,7 +56,7 @@ class Node:
         return np.asarray(gradient) if isinstance(gradient, np.generic) else gradient
 
 
-class _Sum:
+class Sum:
     """A running sum of gradients. It adds in place only into arrays that it allocated: what a backward returns may be
     the array that it was given, or a view of it."""
 
@@ -92,7 +92,7 @@ def backward(sources, sink):
         else:
             sums, place = leaves.setdefault(id(edge), [edge, None]), 1
         if sums[place] is None:
-            sums[place] = _Sum(gradient)
+            sums[place] = Sum(gradient)
         else:
             sums[place].add(gradient)
 

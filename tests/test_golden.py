@@ -23,8 +23,9 @@ FORMS = ("composed", "array")
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 FLOAT32 = {
     # The mean of numbers near 1e4 is itself rounded, to a multiple of 2^-10 = 1e-3, and so is
-    # their sum before it. No formula that subtracts a float32 mean once does better.
-    "layernorm-offset": 2e-3,
+    # their sum before it. No formula that subtracts a float32 mean once, as the definition does,
+    # does better; the array form subtracts what remains of the mean too, and needs no exception.
+    ("layernorm-offset", "composed"): 1.3e-3,
 }
 
 
@@ -122,7 +123,7 @@ def test_op(name, form, dtype):
             ys[0].backward(dys[0])
         else:
             sum((y * dy).sum() for y, dy in zip(ys, dys)).backward()
-    tolerance = TOLERANCE[dtype] if dtype == "float64" else FLOAT32.get(name, TOLERANCE[dtype])
+    tolerance = TOLERANCE[dtype] if dtype == "float64" else FLOAT32.get((name, form), TOLERANCE[dtype])
     assert len(ys) == case["outputs"]
     for i, y in zip(numbers, ys):
         assert_close(y.data, OPS[f"{name}/y{i}"], dtype, tolerance, f"y{i}")

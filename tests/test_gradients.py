@@ -16,8 +16,8 @@ from minivit.tape import walk
 
 FLOAT64 = 1e-12         # how far two forms may lie apart, relative to the largest value
 FLOAT32 = 1e-5
-FLOAT32_OFFSET = {      # rows where the definition itself loses digits in float32, with what remains
-    "layernorm:offset": 1e-3,       # x - mean(x) at 1000 +- 10: the mean is rounded to a multiple of 6e-5
+FLOAT32_OFFSET = {      # forms of rows that lose digits in float32, with what remains
+    ("layernorm:offset", "composed"): 5e-5,     # x - mean(x) at 1000 +- 10: the mean is rounded to a multiple of 6e-5
 }
 
 
@@ -90,7 +90,7 @@ def test_float32_is_close_to_float64(case):
     for form in forms_of(case):
         for shape in case.shapes:
             found, truth = run(case, shape, form, np.float32), run(case, shape, form, np.float64)
-            assert_close(found, truth, FLOAT32_OFFSET.get(case.name, FLOAT32))
+            assert_close(found, truth, FLOAT32_OFFSET.get((case.name, form), FLOAT32))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])

@@ -41,6 +41,22 @@ def test_a_hook_may_replace_the_gradient(where):
     assert x.grad.tolist() == [200]
 
 
+@pytest.mark.parametrize("returns", [True, False], ids=["and returns it", "and returns nothing"])
+@pytest.mark.parametrize("where", ["leaf", "intermediate"])
+def test_a_hook_may_edit_its_gradient_in_place_for_its_tensor_alone(where, returns):
+    x, y = leaf(3, 3), leaf(4, 4)
+    h, other = x * 2.0, y * 1.0
+
+    def edit(gradient):
+        gradient *= 100
+        return gradient if returns else None
+    (x if where == "leaf" else h).register_hook(edit)
+    given = np.ones(2, np.float32)
+    (h + other).backward(given)                     # add hands one array to both sides
+    assert x.grad.tolist() == [200, 200]
+    assert y.grad.tolist() == [1, 1] and given.tolist() == [1, 1]
+
+
 def test_hooks_run_in_order_each_on_what_the_one_before_returned():
     x = leaf(1)
     x.register_hook(lambda gradient: gradient + 1).register_hook(lambda gradient: gradient * 10)

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 RUNG = {
-    "backend": 0, "streams": 0,
+    "backend": 0, "errors": 0, "streams": 0,
     "data": 1, "cuda": 1,
     "function": 2,
     "primitives": 3, "modes": 3, "tape": 3,

@@ -185,6 +185,30 @@ class Broken(Function):
         return dy
 
 
+class TestNames:
+    def test_a_second_operation_of_a_name_that_is_taken_is_refused(self):
+        gelu = FUNCTIONS["gelu"]
+        with pytest.raises(TypeError, match=r"^there is an operation called 'gelu' already, minivit.ops.gelu.GELU: set "
+                                            r"another `name`, or lay your functions over its own .* using\(\)$"):
+            class GELU(Function):
+                forward = backward = staticmethod(lambda ctx, x: x)
+        assert FUNCTIONS["gelu"] is gelu
+
+    def test_running_the_same_definition_again_replaces_it(self):
+        """As a reader does who edits a cell of a notebook and runs it again."""
+        def define(factor):
+            class Scaled(Function):
+                name = "scaled_for_a_test"
+                forward = backward = staticmethod(lambda ctx, x: factor * x)
+            return Scaled
+        try:
+            first, second = define(2), define(3)
+            assert FUNCTIONS["scaled_for_a_test"] is second is not first
+            assert apply(second, leaf(2, 3)).data == pytest.approx(3 * leaf(2, 3).data)
+        finally:
+            FUNCTIONS.pop("scaled_for_a_test", None)
+
+
 class TestWhatAnOperationReturns:
     @pytest.mark.parametrize("forward, error, match", [
         (lambda ctx, x: x.astype(np.float64), TypeError, "forward of broken_for_a_test returned float64 for float32"),

@@ -40,8 +40,8 @@ def test_named_modules_begin_with_the_module_itself():
 
 def test_a_shared_parameter_comes_once_under_its_first_name():
     model = nn.Sequential(nn.Linear(3, 3, 0), nn.Linear(3, 3, 1))
-    model.modules[1].weight = model.modules[0].weight
-    assert [name.removeprefix("modules.") for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
+    vars(model)["1"].weight = vars(model)["0"].weight
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
     assert model.num_parameters() == 9 + 3 + 3
 
 
@@ -59,7 +59,7 @@ def test_train_and_eval_reach_every_module_and_return_the_model():
 
 def test_repr_shows_the_tree():
     assert repr(nn.Sequential(nn.Linear(2, 3, 0, bias=False), nn.GELU())) == (
-        "Sequential(\n  modules.0: Linear(\n    weight: Parameter(3, 2)\n  )\n  modules.1: GELU()\n)")
+        "Sequential(\n  0: Linear(\n    weight: Parameter(3, 2)\n  )\n  1: GELU()\n)")
 
 
 # State

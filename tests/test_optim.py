@@ -1,4 +1,4 @@
-"""Optimizers around the arithmetic, which test_golden.py checks: groups, packing, state, clipping, schedules."""
+"""Optimizers around the arithmetic, which test_golden.py checks: groups, packing, state."""
 import math
 
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from minivit import Tensor, nn
 from minivit.models import create
-from minivit.optim import SCHEDULES, SGD, Adam, AdamW, clip_grad_norm, constant, cosine, decay_groups, linear, staircase
+from minivit.optim import SGD, Adam, AdamW, decay_groups
 
 MAKERS = {
     "sgd": lambda params: SGD(params, 0.1), "momentum": lambda params: SGD(params, 0.1, momentum=0.9),
@@ -56,7 +56,7 @@ def test_groups_have_their_own_options():
 def test_lr_scale_multiplies_the_learning_rate(scale):
     p = parameter(1.0)
     optimizer = SGD([{"params": [("p", p)], "lr_scale": scale}], lr=0.1)
-    p.grad[...] = 1
+    p.grad = np.float32([1])
     optimizer.step()
     assert p.data[0] == pytest.approx(1 - 0.1 * scale)
 
@@ -85,30 +85,32 @@ def test_errors_say_what_is_wrong(call, error, message):
 
 
 # A parameter packed twice makes its first view stale, and a name used twice loses a state on saving.
-@pytest.mark.xfail(strict=True, reason="duplicates are not looked for")
 @pytest.mark.parametrize("pairs", [[("a", p := parameter(1.0)), ("b", p)], [("a", parameter(1.0)), ("a", p)]],
                          ids=["parameter", "name"])
 def test_duplicates_are_refused(pairs):
-    with pytest.raises(ValueError, match="twice|more than once"):
+    with pytest.raises(ValueError, match=r"^[ab] is given to the optimizer twice"):
         SGD(pairs, 0.1)
 
 
 # Packing
 
 @each_optimizer
-def test_data_and_gradients_never_move(make):
+def test_data_never_moves_and_a_step_leaves_the_gradients_side_by_side(make):
     model = layer()
     optimizer = make(model)
-    before = [(p.data, p.grad) for p in model.parameters()]
+    before = [p.data for p in model.parameters()]
     for _ in range(2):
         optimizer.zero_grad()
         fill_gradients(model)
+        given = [p.grad.copy() for p in model.parameters()]
         optimizer.step()
+        for p, gradient in zip(model.parameters(), given):
+            np.testing.assert_array_equal(p.grad, gradient)
+            assert np.shares_memory(p.grad, optimizer.groups[0].grad)
         model.zero_grad()
         model.load_state_dict(layer(1).state_dict())
         optimizer.load_state_dict(optimizer.state_dict())
-    for p, (data, grad) in zip(model.parameters(), before):
-        assert p.data is data and p.grad is grad
+    assert all(p.data is data for p, data in zip(model.parameters(), before))
     assert all(np.shares_memory(p.data, optimizer.groups[0].data) for p in model.parameters())
 
 
@@ -152,7 +154,21 @@ def test_backward_adds_and_zero_grad_starts_again():
     fill_gradients(model)
     np.testing.assert_allclose(model.weight.grad, 2 * once)
     optimizer.zero_grad()
-    assert not model.weight.grad.any()
+    assert model.weight.grad is None and model.bias.grad is None
+    fill_gradients(model)
+    np.testing.assert_array_equal(model.weight.grad, once)
+
+
+def test_gradients_add_up_after_a_step_too():
+    """There they are views of the optimizer's own array: what is added must not be lost, nor counted twice."""
+    model = layer()
+    optimizer = SGD(model, lr=0.0)
+    fill_gradients(model)
+    once = model.weight.grad.copy()
+    for times in (2, 3):
+        optimizer.step()
+        fill_gradients(model)
+        np.testing.assert_allclose(model.weight.grad, times * once, rtol=1e-6)
 
 
 def test_frozen_parameters_stay():
@@ -173,7 +189,7 @@ def test_long_arrays_are_stepped_like_short_ones(make):
     for p in (long, short):
         optimizer = make([("p", p)])
         for _ in range(2):
-            p.grad[...] = 0.5
+            p.grad = np.full(p.shape, 0.5, np.float32)
             optimizer.step()
     assert (long.data == short.data[0]).all() and short.data[0] != 2
 
@@ -225,63 +241,3 @@ def test_a_state_that_does_not_fit_is_refused_and_nothing_changes(change, error,
         optimizer.load_state_dict(state)
     for name, array in optimizer.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
-
-
-# Clipping
-
-@pytest.mark.parametrize("max_norm", [0.1, 1.0, 4.9])
-def test_clipping_scales_the_joint_norm_and_keeps_the_direction(max_norm):
-    a, b = parameter(0.0), parameter(0.0)
-    a.grad, b.grad = np.float32([3]), np.float32([4])
-    assert clip_grad_norm([a, b], max_norm) == pytest.approx(5)
-    assert math.hypot(a.grad[0], b.grad[0]) == pytest.approx(max_norm, rel=1e-5)
-    assert a.grad[0] / b.grad[0] == pytest.approx(3 / 4)
-
-
-def test_clipping_leaves_small_gradients_and_missing_ones():
-    a, b = parameter(0.0), parameter(0.0)
-    a.grad = np.float32([3])
-    assert clip_grad_norm([a, b], 5.0) == 3 and a.grad[0] == 3 and b.grad is None
-
-
-@pytest.mark.xfail(strict=True, reason="the squares are summed in float32: the norm is inf, and the gradient becomes 0")
-def test_clipping_a_huge_gradient_keeps_its_direction():
-    p = parameter(0.0, 0.0)
-    p.grad = np.float32([1e20, 0])
-    clip_grad_norm([p], 1.0)
-    np.testing.assert_allclose(p.grad, [1, 0], rtol=1e-5)
-
-
-# Schedules
-
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_warm_up_rises_in_equal_steps_to_the_learning_rate(name):
-    schedule = SCHEDULES[name](0.8, steps=100, warmup=4)
-    assert [schedule(step) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8])
-
-
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_after_the_warm_up_the_rate_never_rises(name):
-    schedule = SCHEDULES[name](0.8, steps=40, warmup=4)
-    rates = [schedule(step) for step in range(4, 60)]
-    assert rates == sorted(rates, reverse=True) and rates[-1] >= 0
-
-
-@pytest.mark.parametrize("schedule, step, rate", [
-    (cosine(1.0, 10, final=0.2), 5, 0.6), (cosine(1.0, 10, final=0.2), 10, 0.2),
-    (cosine(1.0, 12, warmup=2), 7, 0.5), (cosine(1.0, 8), 2, 0.5 + 0.25 * math.sqrt(2)),
-    (linear(1.0, 10, final=0.5), 5, 0.75), (linear(1.0, 10, final=0.5), 99, 0.5),
-    (staircase(1.0, 12), 2, 1.0), (staircase(1.0, 12), 3, 0.1), (staircase(1.0, 12), 11, 1e-3),
-    (staircase(1.0, 12), 99, 1e-3), (staircase(1.0, 10, drops=1, factor=0.5), 5, 0.5),
-    (constant(1.0, 10), 9, 1.0),
-], ids=["cosine half-way", "cosine end", "cosine after warm-up", "cosine quarter", "linear half-way", "linear past end",
-        "before a stair", "at a stair", "last stair", "past the stairs", "one stair", "constant"])
-def test_the_rate_at_a_step(schedule, step, rate):
-    assert schedule(step) == pytest.approx(rate, abs=1e-12)
-
-
-@pytest.mark.parametrize("steps, warmup", [(0, 0), (10, 11), (10, -1)])
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_a_warm_up_must_lie_within_the_steps(name, steps, warmup):
-    with pytest.raises(ValueError, match=f"not {steps} steps with {warmup} of warm-up"):
-        SCHEDULES[name](1.0, steps, warmup)

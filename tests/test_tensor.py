@@ -155,6 +155,22 @@ class TestPython:
             Tensor([1.0]) ** Tensor([2.0])
 
 
+class TestPowersOfNumbers:
+    @pytest.mark.parametrize("base", [2, 2.0, 0.5, np.e, 1], ids=str)
+    def test_a_number_to_the_power_of_a_tensor(self, base):
+        t = leaf(-1.5, 0, 3)
+        y = base ** t
+        assert isinstance(y, Tensor) and y.dtype == np.float32
+        assert y.data == pytest.approx(float(base) ** t.data, rel=1e-6)
+        y.sum().backward()
+        assert t.grad == pytest.approx(np.log(base) * float(base) ** t.data, rel=1e-6)
+
+    @pytest.mark.parametrize("base", [0, -2.0], ids=str)
+    def test_a_base_without_a_logarithm_is_refused(self, base):
+        with pytest.raises(ValueError):
+            base ** leaf(1, 2)
+
+
 class TestShapes:
     @pytest.mark.parametrize("index", [
         0, -1, slice(1, None), (0, 1), (slice(None), 1), (..., 0), (slice(None), None, 2), (0, slice(None, None, -2)),
@@ -182,6 +198,25 @@ class TestShapes:
         for t in (x, y):
             assert t.grad.shape == t.shape and (t.grad == z.size / max(t.size, 1)).all()
 
+    @pytest.mark.parametrize("size, axis, lengths", [(2, 0, [2]), (2, 1, [2, 1]), (3, 2, [3, 1]), (9, -1, [4]),
+                                                     (1, 1, [1, 1, 1])], ids=str)
+    def test_split_into_parts_of_one_size(self, size, axis, lengths):
+        x = Tensor(X, requires_grad=True)
+        parts = x.split(size, axis)
+        assert [part.shape[axis] for part in parts] == lengths
+        assert np.array_equal(np.concatenate([part.data for part in parts], axis), X)
+        sum((part * (k + 1.0)).sum() for k, part in enumerate(parts)).backward()
+        assert np.moveaxis(x.grad, axis, 0)[:, 0, 0].tolist() == [k // size + 1 for k in range(X.shape[axis])]
+
+    @pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -2])
+    def test_stack_is_numpys(self, axis):
+        a, b = (Tensor(X + k, requires_grad=True) for k in (0, 1))
+        y = ops.stack([a, b], axis)
+        assert np.array_equal(y.data, np.stack([a.data, b.data], axis))
+        dy = np.random.default_rng(0).standard_normal(y.shape).astype(np.float32)
+        y.backward(dy)
+        assert np.array_equal(a.grad, np.take(dy, 0, axis)) and np.array_equal(b.grad, np.take(dy, 1, axis))
+
     def test_mean_and_var_are_numpys(self):
         for axis in (None, 0, -1, (0, 2)):
             assert Tensor(X).mean(axis).data == pytest.approx(X.mean(axis))
@@ -200,9 +235,11 @@ class TestShapes:
         (lambda x: x[2], IndexError, r"getitem\(\(2, 3, 4\)\): index 2 is out of bounds"),
         (lambda x: x.split((1, 3), axis=1), ValueError, r"add up to 4, but axis 1 of \(2, 3, 4\) has 3"),
         (lambda x: x.pad(((1, 1),)), ValueError, r"a pair \(before, after\) >= 0 per axis"),
-        (lambda x: ops.concat([x, x[0]]), ValueError, r"concat\(\(2, 3, 4\), \(3, 4\)\)")],
+        (lambda x: ops.concat([x, x[0]]), ValueError, r"concat\(\(2, 3, 4\), \(3, 4\)\)"),
+        (lambda x: ops.stack([x, x[0]]), ValueError, r"stack needs tensors of one shape, not \[\(2, 3, 4\), \(3, 4\)"),
+        (lambda x: ops.stack([]), ValueError, "^stack needs tensors of one shape, not none at all: ")],
         ids=["matmul", "matmul-number", "add", "reshape", "transpose", "expand", "sum", "getitem", "split", "pad",
-             "concat"])
+             "concat", "stack", "stack-nothing"])
     def test_what_does_not_fit_is_named(self, operation, error, match):
         with pytest.raises(error, match=match):
             operation(Tensor(X))

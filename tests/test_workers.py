@@ -46,7 +46,7 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch():
     model = create("vit_nano_patch7_28", **SMALL | dict(drop_rate=0.0, attn_drop_rate=0.0, drop_path_rate=0.0))
     model.astype(np.float64)
     batch = Batch(batch.images.astype(np.float64), batch.labels, batch.index)
-    assert len(parts(90, model.rows_per_image)) == 3
+    assert len(parts(90, model.rows_per_image)) == 2
     result = gradients(model, LOSS, batch, seed=0, step=0)
     found = [parameter.grad for parameter in model.parameters()]
     model.zero_grad()
@@ -74,7 +74,7 @@ def test_parts_cover_the_batch_once_in_near_equal_sizes(images, rows):
     assert [k for cut in cuts for k in range(cut.start, cut.stop)] == list(range(images))
     sizes = {cut.stop - cut.start for cut in cuts}
     assert max(sizes) - min(sizes) <= 1
-    assert min(sizes) == 1 or max(sizes) * rows < 2 * ROWS
+    assert min(sizes) == 1 or max(sizes) * rows < 2.5 * ROWS
 
 
 def test_the_order_of_the_sum_does_not_depend_on_who_is_ready_first():
@@ -83,7 +83,7 @@ def test_the_order_of_the_sum_does_not_depend_on_who_is_ready_first():
         total = OrderedSum()
         for part in order:
             total.add(part, {"leaf": numbers[part:part + 1].copy()})
-        assert total.total["leaf"] == ((numbers[0] + numbers[1]) + numbers[2]) + numbers[3]
+        assert total.sums["leaf"].total == ((numbers[0] + numbers[1]) + numbers[2]) + numbers[3]
 
 
 def test_inference_in_parts_equals_inference_at_once():
@@ -131,3 +131,25 @@ def test_blas_keeps_to_one_thread_in_the_block_only():
 def test_no_workers_are_refused():
     with pytest.raises(ValueError, match="at least 1 worker, not 0"):
         Workers(0)
+
+
+def test_one_image_leaves_all_threads_to_blas_where_nothing_is_recorded():
+    from threadpoolctl import threadpool_info
+
+    def threads(_):
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with Workers(2) as workers:
+        assert workers.map(threads, [0]) == [{1}]
+        with no_grad():
+            assert workers.map(threads, [0]) == [{2}]
+        assert workers.map(threads, [0]) == [{1}]
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_a_small_batch_has_the_same_logits_for_any_number_of_threads(images):
+    model = create("vit_nano_patch7_28", **SMALL)
+    pixels = np.random.default_rng(0).integers(0, 256, (images, 28, 28, 1)).astype(np.uint8)
+    with Workers(2) as workers:
+        found = logits_of(model, pixels, (0.5,), (0.5,), workers)
+    np.testing.assert_array_equal(found, logits_of(model, pixels, (0.5,), (0.5,)))

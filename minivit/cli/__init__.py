@@ -4,9 +4,10 @@ Each command's module has `add_arguments(parser)` and `run(arguments)`, which re
 check that it made has failed. Input that cannot be used ends with a sentence and status 2.
 """
 import argparse
-import difflib
 import importlib
 import sys
+
+from minivit.errors import unknown
 
 COMMANDS = {
     "train": "train a model; with no argument, a Vision Transformer on 5,000 real digits",
@@ -15,13 +16,21 @@ COMMANDS = {
     "summary": "the parts of a model, their shapes and parameters",
     "compare": "the forms of an operation side by side: exactness, memory, time",
     "gradcheck": "check hand-written gradients against numerical ones",
+    "profile": "where the time of a training step goes, operation by operation",
     "doctor": "what this machine has, and what is missing",
 }
 
 
 def main(argv=None):
     """Run a command line (default: that of the process) and return its exit status."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return _main(sys.argv[1:] if argv is None else list(argv))
+    except KeyboardInterrupt:           # also while a command's modules are loaded
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _main(argv):
     parser = argparse.ArgumentParser(prog="minivit", allow_abbrev=False, description="The Vision Transformer from "
                                      "first principles: train it, check it, look inside.")
     parser.add_argument("--version", action="store_true", help="print the version and stop")
@@ -34,14 +43,15 @@ def main(argv=None):
             module = importlib.import_module(f"minivit.cli.{name}")
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
+            sub.add_argument("--traceback", action="store_true", default=argparse.SUPPRESS,
+                             help="show where an error comes from")
     if named is not None and named not in COMMANDS:
-        near = difflib.get_close_matches(named, COMMANDS, n=1)
-        parser.error(f"no command {named!r}: " + (f"did you mean {near[0]!r}?" if near
-                                                  else f"there are {', '.join(COMMANDS)}"))
-    arguments, unknown = parser.parse_known_args(argv)
-    if unknown:
-        commands.choices[named].error(_unknown(unknown, commands.choices[named])) if named else parser.error(
-            f"unknown argument {unknown[0]}")
+        parser.exit(2, f"minivit: error: {unknown('command', named, COMMANDS)}\n")
+    arguments, rest = parser.parse_known_args(argv)
+    if rest:
+        known = [flag for action in (commands.choices[named] if named else parser)._actions
+                 for flag in action.option_strings]
+        parser.exit(2, f"minivit: error: {unknown('argument', rest[0].partition('=')[0], known)}\n")
     if arguments.version:
         from minivit import __version__
         print(__version__)
@@ -55,21 +65,12 @@ def main(argv=None):
 def _run(arguments):
     try:
         return arguments.run(arguments) or 0
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:             # the reader, `head` say, has seen enough
         sys.stderr.close()
         return 0
-    except (OSError, ValueError, TypeError, KeyError, ArithmeticError) as error:
+    except (OSError, ValueError, TypeError, KeyError, ArithmeticError, MemoryError) as error:
         if arguments.traceback:
             raise
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"minivit {arguments.command}: error: {message}", file=sys.stderr)
         return 2
-
-
-def _unknown(words, parser):
-    flags = [flag for action in parser._actions for flag in action.option_strings]
-    near = difflib.get_close_matches(words[0].partition("=")[0], flags, n=1)
-    return f"unknown argument {words[0]!r}" + (f": did you mean {near[0]}?" if near else "")

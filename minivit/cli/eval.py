@@ -1,5 +1,6 @@
 """minivit eval: accuracy and loss on test images."""
 import json
+from pathlib import Path
 
 from minivit.data import open_dataset
 from minivit.train import Workers, evaluate, find_weights
@@ -14,6 +15,8 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
+        raise FileNotFoundError(f"--json {arguments.json}: there is no folder {Path(arguments.json).parent}")
     file = find_weights(arguments.model)
     saved = load_model(file)
     name = arguments.data or saved.about.get("data")

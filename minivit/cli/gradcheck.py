@@ -1,6 +1,5 @@
 """minivit gradcheck: are the hand-written gradients the derivatives of their operations?"""
-import difflib
-
+from minivit.errors import unknown
 from minivit.function import FUNCTIONS
 from minivit.gradcheck import CASES, gradcheck, select
 from minivit.models import create
@@ -25,15 +24,15 @@ def cases_of(op):
     try:
         return select(op)
     except KeyError:
-        near = difflib.get_close_matches(op, CASES, n=1)
-        raise ValueError(f"no operation {op!r}" + (f": did you mean {near[0]!r}?" if near
-                                                   else f"; there are {', '.join(FUNCTIONS)}")) from None
+        raise ValueError(unknown("operation", op, CASES)) from None
 
 
 def run(arguments):
     if arguments.model:
         if arguments.op:
             raise ValueError("check an operation or a --model, not both")
+        if arguments.elements < 0:
+            raise ValueError(f"--elements must be at least 0, not {arguments.elements}")
         return _check_model(arguments.model, arguments.elements)
     failed, worst = 0, 0.0
     for case in cases_of(arguments.op) if arguments.op else CASES.values():

@@ -3,10 +3,11 @@
 Precedence: the dataclass's default, then the file, then the flags.
 """
 import argparse
-import difflib
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+
+from minivit.errors import unknown
 
 
 def add_fields(parser, config, title, skip=(), show_defaults=True):
@@ -43,22 +44,17 @@ def given(arguments, config):
 
 
 def read_toml(path, tables):
-    """The tables of a TOML file. tables: {table name: dataclass}; raises ValueError for anything else in the file."""
+    """The tables of a TOML file. tables: {table: names of its settings}; raises ValueError for anything else in it."""
     try:
-        content = tomllib.loads(Path(path).read_text())
-    except tomllib.TOMLDecodeError as error:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
     for table, settings in content.items():
         if not isinstance(settings, dict):
             raise ValueError(f"{path}: {table} stands outside a table: write it under [{next(iter(tables))}]")
-        _known(table, tables, f"{path}: no table")
+        if table not in tables:
+            raise ValueError(f"{path}: {unknown('table', table, tables)}")
         for name in settings:
-            _known(name, [f.name for f in fields(tables[table])], f"{path}: [{table}] has no setting")
+            if name not in tables[table]:
+                raise ValueError(f"{path}: {unknown(f'setting in [{table}]', name, tables[table])}")
     return {table: content.get(table, {}) for table in tables}
-
-
-def _known(name, names, complaint):
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        raise ValueError(f"{complaint} {name!r}" + (f": did you mean {near[0]!r}?" if near
-                                                    else f"; there are {', '.join(names)}"))

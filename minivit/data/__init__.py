@@ -8,7 +8,6 @@
 A `DataSet` holds uint8 images as files have them, (n, Sy, Sx, C); a `Loader` shuffles, augments and
 normalises them into float32, (B, C, Sy, Sx). Pillow is loaded only when `read_image` needs it.
 """
-import difflib
 from pathlib import Path
 
 from minivit.data.augment import ShiftRotate, shift_rotate
@@ -17,6 +16,7 @@ from minivit.data.idx import read_idx
 from minivit.data.images import ImageError, read_image
 from minivit.data.loader import Batch, Loader
 from minivit.data.mnist import mnist5k, mnist_folder
+from minivit.errors import unknown
 
 __all__ = ["Batch", "DataSet", "ImageError", "Loader", "ShiftRotate", "Split", "mean_std",
            "mnist5k", "mnist_folder", "normalise", "open_dataset", "read_idx", "read_image",
@@ -35,7 +35,5 @@ def open_dataset(name_or_folder):
         return _BY_NAME[name_or_folder]()
     if Path(name_or_folder).is_dir():
         return mnist_folder(name_or_folder)
-    near = difflib.get_close_matches(str(name_or_folder), _BY_NAME, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
-    raise ValueError(f"no data set {str(name_or_folder)!r}: {guess}Known names: "
-                     f"{', '.join(_BY_NAME)}; a folder that holds MNIST's idx files works too")
+    raise ValueError(f"{unknown('data set', name_or_folder, _BY_NAME)}; a folder that holds MNIST's idx files works "
+                     f"too")

@@ -62,7 +62,7 @@ def mnist_folder(folder):
                                 f"{wanted}; fetch them from "
                                 f"https://ossci-datasets.s3.amazonaws.com/mnist")
     mean, std = mean_std((train or test).images)
-    return DataSet(folder.resolve().name, _DIGITS, train, test, mean, std)
+    return DataSet(str(folder.resolve()), _DIGITS, train, test, mean, std)
 
 
 def _read_split(folder, prefix):

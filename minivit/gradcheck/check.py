@@ -64,7 +64,8 @@ class Report:
     def check(self):
         """Raise AssertionError, with the whole report, if an error is above the tolerance."""
         if not self:
-            raise AssertionError(f"the gradient of {self.worst.name} is wrong, by more than {self.tolerance:.0e}:\n{self}")
+            raise AssertionError(f"the gradient of {self.worst.name} is wrong, by more than {self.tolerance:.0e}:\n"
+                                 f"{self}")
         return self
 
 

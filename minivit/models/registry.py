@@ -4,9 +4,9 @@
 - `PRESETS`: name -> configuration
 - `build(architecture, settings)`: a model from what a weights file says of it
 """
-import difflib
 from dataclasses import asdict, fields, replace
 
+from minivit.errors import unknown
 from minivit.models.vit import ViTConfig, VisionTransformer
 
 ARCHITECTURES = {"vit": (ViTConfig, VisionTransformer)}
@@ -20,30 +20,25 @@ _PATCHES = {"tiny": (16,), "small": (16, 32), "base": (8, 16, 32), "large": (16,
 PRESETS = {f"vit_{size}_patch{patch}_224": ViTConfig(patch_size=patch, **_SIZES[size])
            for size, patches in _PATCHES.items() for patch in patches}
 
-# Small ones, for images of 28x28 (grey) and 32x32 (colour).
+# Small ones, for images of 28x28 (grey) and 32x32 (colour), trained from scratch on few images. Their positions begin
+# at 0.2: at 0.02, a fiftieth of the tokens they are added to, they take epochs to be told apart.
 PRESETS |= {
-    "vit_nano_patch7_28": ViTConfig(28, 7, 1, 10, embed_dim=64, depth=4, num_heads=4),
-    "vit_nano_patch4_28": ViTConfig(28, 4, 1, 10, embed_dim=64, depth=4, num_heads=4),
-    "vit_nano_patch4_32": ViTConfig(32, 4, 3, 10, embed_dim=64, depth=4, num_heads=4),
-    "vit_micro_patch4_32": ViTConfig(32, 4, 3, 10, embed_dim=96, depth=6, num_heads=6),
-    "vit_tiny_patch4_32": ViTConfig(32, 4, 3, 10, **_SIZES["tiny"]),
+    "vit_nano_patch7_28": ViTConfig(28, 7, 1, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2),
+    "vit_nano_patch4_28": ViTConfig(28, 4, 1, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2),
+    "vit_nano_patch4_32": ViTConfig(32, 4, 3, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2),
+    "vit_micro_patch4_32": ViTConfig(32, 4, 3, 10, embed_dim=96, depth=6, num_heads=6, pos_std=0.2),
+    "vit_tiny_patch4_32": ViTConfig(32, 4, 3, 10, pos_std=0.2, **_SIZES["tiny"]),
 }
 
 
-def nearest(name, names):
-    """`: did you mean 'x'?` for the most similar of `names`, or nothing where none is similar."""
-    close = difflib.get_close_matches(name, names, n=1)
-    return f": did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(names))}"
-
-
 def preset(name, **changes):
-    """The configuration of a preset, with fields changed. Raises KeyError for an unknown name or field."""
+    """The configuration of a preset, with fields changed. Raises ValueError for an unknown name or field."""
     if name not in PRESETS:
-        raise KeyError(f"no model is called {name!r}" + nearest(name, PRESETS))
+        raise ValueError(unknown("model", name, PRESETS))
     known = [f.name for f in fields(PRESETS[name])]
     for key in changes:
         if key not in known:
-            raise KeyError(f"{name} has no setting {key!r}" + nearest(key, known))
+            raise ValueError(unknown(f"setting of {name}", key, known))
     return replace(PRESETS[name], **changes)
 
 
@@ -63,7 +58,7 @@ def build_from(config, seed=0):
 def describe(model):
     """(architecture, settings) from which `build` makes a model like this one; settings are JSON's types."""
     for architecture, (kind, _) in ARCHITECTURES.items():
-        if type(model.config) is kind:
+        if type(getattr(model, "config", None)) is kind:
             return architecture, {key: list(value) if isinstance(value, tuple) else value
                                   for key, value in asdict(model.config).items()}
     raise TypeError(f"{type(model).__name__} is not a registered model")
@@ -72,10 +67,10 @@ def describe(model):
 def build(architecture, settings, seed=0):
     """The inverse of `describe`. Raises ValueError for an unknown architecture or setting."""
     if architecture not in ARCHITECTURES:
-        raise ValueError(f"unknown architecture {architecture!r}" + nearest(architecture, ARCHITECTURES))
+        raise ValueError(unknown("architecture", architecture, ARCHITECTURES))
     kind, model = ARCHITECTURES[architecture]
     known = [f.name for f in fields(kind)]
     for key in settings:
         if key not in known:
-            raise ValueError(f"a {architecture} has no setting {key!r}" + nearest(key, known))
+            raise ValueError(unknown(f"setting of a {architecture}", key, known))
     return model(kind(**settings), seed)

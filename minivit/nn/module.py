@@ -95,12 +95,9 @@ class Module:
         return self
 
     def zero_grad(self):
-        """Forget the gradients: set them to 0 where an optimizer holds their memory, else to None."""
+        """Forget the gradients."""
         for parameter in self.parameters():
-            if parameter.grad is not None and parameter.grad.base is not None:
-                parameter.grad[...] = 0
-            else:
-                parameter.grad = None
+            parameter.grad = None
 
     def state_dict(self):
         """{path: array} of every parameter; the arrays are the model's own, not copies."""
@@ -144,12 +141,12 @@ def _some(names):
 
 
 class Sequential(Module):
-    """Modules applied one after the other."""
+    """Modules applied one after the other; they are called 0, 1, ... as in PyTorch."""
 
     def __init__(self, *modules):
-        self.modules = list(modules)
+        vars(self).update({str(number): module for number, module in enumerate(modules)})
 
     def forward(self, x):
-        for module in self.modules:
-            x = module(x)
+        for value in vars(self).values():
+            x = value(x) if isinstance(value, Module) else x
         return x

@@ -36,14 +36,15 @@ class Attention(Module):
 class Mlp(Module):
     """Two linear layers with a GELU between them, on every token alone: (B, N, D) -> (B, N, D), F wide inside."""
 
-    def __init__(self, D, F, rng, drop=0.0):
+    def __init__(self, D, F, rng, drop=0.0, gelu="none"):
+        self.gelu = gelu
         self.fc1 = Linear(D, F, rng)
         self.drop1 = Dropout(drop)
         self.fc2 = Linear(F, D, rng)
         self.drop2 = Dropout(drop)
 
     def forward(self, x):
-        return self.drop2(self.fc2(self.drop1(ops.gelu(self.fc1(x)))))
+        return self.drop2(self.fc2(self.drop1(ops.gelu(self.fc1(x), self.gelu))))
 
 
 class PatchProjection(Module):

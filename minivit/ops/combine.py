@@ -12,8 +12,8 @@ def stack(tensors, axis=0):
     """Tensors of one shape beside each other along a new axis."""
     shapes = {tensor.shape for tensor in tensors}
     if len(shapes) != 1:
-        raise ValueError(f"stack needs tensors of one shape, not {sorted(shapes) or 'none at all'}: concat joins along an "
-                         f"axis that is there")
+        raise ValueError(f"stack needs tensors of one shape, not {sorted(shapes) or 'none at all'}: concat joins along "
+                         f"an axis that is there")
     shape = list(tensors[0].shape)
     shape.insert(axis % (len(shape) + 1), 1)
     return concat([tensor.reshape(shape) for tensor in tensors], axis)

@@ -28,8 +28,10 @@ APPROXIMATIONS = ("none", "tanh")
 # equation 7.1.26.
 T = 0.3275911
 A = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)     # A5 ... A1
+SCALE = T * math.sqrt(0.5)                      # t = 1 / (1 + SCALE |x|)
+SCALED = [-0.5 * a / SCALE ** (5 - k) for k, a in enumerate(A)]      # coefficients of -q in powers of SCALE * t
 SIGN = np.uint32(1 << 31)
-BLOCK = 1 << 15           # elements at a time, so that the temporaries of one pass are still in the cache at the next
+BLOCK = 1 << 15         # elements at a time, so that the temporaries of one pass are still in the cache at the next
 
 
 def composed(x, approximate="none"):
@@ -70,34 +72,30 @@ def _exact(x, y, slope):
 
 
 def _exact_float32(x, y, slope):
-    """The same to 3e-7, in fewer passes: both are even or odd functions of x apart from a straight line. With a = |x|
-    and h = Phi(a) - 1/2,
+    """The same to 5e-7, in as few passes over the block as we found: with a = |x| and the tail q = 1 - Phi(a),
 
-        y = x / 2 + a h        slope = 1/2 + sign(x) (h + a phi(a))
+        Phi(x) = 1/2 + sign(x) (1/2 - q)
     """
-    a = np.abs(x)
-    e = np.square(a)
+    t = np.abs(x)
+    t += 1 / SCALE
+    np.reciprocal(t, out=t)                     # t * SCALE
+    q = t * SCALED[0]
+    for coefficient in SCALED[1:]:
+        q += coefficient
+        q *= t
+    e = np.square(x, out=t)
     e *= -0.5
     np.exp(e, out=e)                            # exp(-z^2) of the formula, z = a / sqrt(2)
-    h = a * (T * math.sqrt(0.5))
-    h += 1
-    t = np.reciprocal(h, out=h)
-    h = t * (-0.5 * A[0])
-    for coefficient in A[1:]:
-        h += -0.5 * coefficient
-        h *= t
-    h *= e
-    h += 0.5                                    # 1/2 - erfc(z) / 2
-    np.multiply(a, h, out=y)
-    np.multiply(x, 0.5, out=t)
-    y += t
+    q *= e                                      # -q from here on
+    q += 0.5
+    bits = q.view(np.uint32)
+    bits ^= x.view(np.uint32) & SIGN            # times sign(x): much faster than copysign
+    q += 0.5                                    # Phi(x)
+    np.multiply(x, q, out=y)
     if slope is not None:
-        np.multiply(a, e, out=slope)
+        np.multiply(x, e, out=slope)
         slope *= 1 / math.sqrt(2 * math.pi)
-        slope += h
-        bits = slope.view(np.uint32)            # sign(x) * slope: much faster than copysign
-        bits ^= x.view(np.uint32) & SIGN
-        slope += 0.5
+        slope += q
 
 
 def _tanh(x, y, slope):

@@ -29,9 +29,20 @@ def decay_groups(model, weight_decay):
 
 
 def clip_grad_norm(parameters, max_norm):
-    """Scale all gradients down so that their joint norm is at most max_norm; returns the norm before that."""
+    """Scale all gradients down so that their joint norm is at most max_norm; returns the norm before that.
+
+    Raises FloatingPointError, and changes nothing, where a gradient is not finite.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be > 0, not {max_norm}")
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = math.sqrt(sum(float(np.vdot(gradient, gradient)) for gradient in gradients))
+    squares = [float(np.vdot(gradient, gradient)) for gradient in gradients]
+    if not math.isfinite(sum(squares)):             # perhaps only float32's squares overflowed
+        squares = [float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients]
+    norm = math.sqrt(sum(squares))
+    if not math.isfinite(norm):
+        raise FloatingPointError(f"the norm of the gradient is {norm}: lower the learning rate, or look for the "
+                                 f"operation whose gradient overflows")
     if norm > max_norm:
         for gradient in gradients:
             gradient *= max_norm / (norm + 1e-6)
@@ -66,7 +77,7 @@ class _Group:
             start += p.size
 
     def gather(self):
-        """Bring gradients that were set by hand, or cleared to None, into the flat array."""
+        """Bring the gradients together in the flat array, of which each `.grad` is then a view; None counts as 0."""
         for (name, p), (_, data, grad) in zip(self.named, self.views):
             if p.data is not data:
                 raise RuntimeError(f"the array of {name} was replaced after the optimizer packed it: assign into it, "
@@ -97,7 +108,7 @@ class Optimizer:
             raise ValueError("the optimizer was given no parameters")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
-        self.lr, self.steps, self.groups = lr, 0, []
+        self.lr, self.steps, self.groups, seen = lr, 0, [], set()
         for group in groups:
             named, own = list(group["params"]), {k: v for k, v in group.items() if k != "params"}
             for key in own:
@@ -107,14 +118,18 @@ class Optimizer:
             if any(not isinstance(pair, tuple) for pair in named):
                 raise TypeError("parameters are given as (name, parameter), since the state is saved by name: use "
                                 "model.named_parameters()")
+            for name, parameter in named:
+                if name in seen or id(parameter) in seen:
+                    raise ValueError(f"{name} is given to the optimizer twice: each parameter needs one group, and "
+                                     f"each its own name")
+                seen |= {name, id(parameter)}
             self.groups.append(_Group(named, {"lr_scale": 1.0} | defaults | own, self.slots))
 
     def zero_grad(self):
-        """Set every gradient to 0."""
+        """Forget every gradient."""
         for group in self.groups:
-            group.grad[...] = 0
-            for p, _, grad in group.views:
-                p.grad = grad
+            for p, _, _ in group.views:
+                p.grad = None
 
     def step(self, lr=None):
         """Change every parameter by its gradient. lr: the learning rate of this step (default: self.lr)."""
@@ -129,7 +144,7 @@ class Optimizer:
                 self.update(group.data[block], group.grad[block], *state, lr, group.options)
 
     def update(self, p, g, *state_lr_options):
-        """Change p in place by its gradient g, with flat arrays of state, a learning rate and the group's options."""
+        """Change p in place by its gradient g; state is flat arrays, options the group's."""
         raise NotImplementedError
 
     def state_dict(self):
@@ -144,8 +159,8 @@ class Optimizer:
         """The inverse of `state_dict`. Raises KeyError or ValueError, and changes nothing, where it does not fit."""
         own = self.state_dict()
         if own.keys() != state.keys():
-            raise KeyError(f"not the state of this {type(self).__name__}: missing "
-                           f"{sorted(own.keys() - state.keys())[:3]}, unexpected {sorted(state.keys() - own.keys())[:3]}")
+            missing, unexpected = sorted(own.keys() - state.keys())[:3], sorted(state.keys() - own.keys())[:3]
+            raise KeyError(f"not the state of this {type(self).__name__}: missing {missing}, unexpected {unexpected}")
         for name, array in own.items():
             if array.shape != state[name].shape:
                 raise ValueError(f"{name} has shape {state[name].shape}, expected {array.shape}")

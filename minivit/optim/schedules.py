@@ -1,7 +1,7 @@
 """Learning rates over a run: functions from the step (0, 1, ...) to the learning rate.
 
 Each begins with a linear warm-up, lr * (step + 1) / warmup, since early gradients of a transformer are large and its
-second moments unknown; then the step counts from the end of the warm-up.
+second moments unknown; then the way goes from there to its end at the last step.
 """
 import math
 
@@ -14,7 +14,7 @@ def _with_warmup(lr, steps, warmup, after):
     def schedule(step):
         if step < warmup:
             return lr * (step + 1) / warmup
-        return after(min((step - warmup) / max(steps - warmup, 1), 1.0))
+        return after(min((step - warmup) / max(steps - 1 - warmup, 1), 1.0))
     return schedule
 
 

@@ -7,6 +7,7 @@ from minivit.modes import no_grad
 from minivit.tensor import Tensor
 from minivit.train.workers import SERIAL, parts
 
+
 @no_grad()
 def logits_of(model, images, mean, std, workers=SERIAL):
     """The logits (n, Y) of uint8 images (n, Sy, Sx, C), in evaluation mode; the model's mode is put back."""

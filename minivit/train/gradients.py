@@ -1,8 +1,8 @@
 """The gradient of one batch, computed in parts by worker threads.
 
-This is data parallelism on one machine: every worker has a tape of its own, runs forward and backward on its part of the
-images, and the parts' gradients are added up. Two things make the sum the same, bit for bit, for any number of workers:
-the parts are cut by shapes alone, and they are added in the order of the images, whichever is ready first.
+This is data parallelism on one machine: every worker has a tape of its own, runs forward and backward on its part of
+the images, and the parts' gradients are added up. Two things make the sum the same, bit for bit, for any number of
+workers: the parts are cut by shapes alone, and they are added in the order of the images, whichever is ready first.
 """
 import threading
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minivit.streams import randomness
+from minivit.tape import Sum
 from minivit.tensor import Tensor
 from minivit.train.workers import SERIAL, parts
 
@@ -27,7 +28,7 @@ class OrderedSum:
     """Adds up gradients part by part, in the order of the parts, as soon as their turn has come."""
 
     def __init__(self):
-        self.lock, self.waiting, self.next, self.total = threading.Lock(), {}, 0, {}
+        self.lock, self.waiting, self.next, self.sums = threading.Lock(), {}, 0, {}
 
     def add(self, part, gradients):
         """Hand in {leaf: gradient} of part number `part`; whoever completes a gap adds what was waiting behind it."""
@@ -35,10 +36,10 @@ class OrderedSum:
             self.waiting[part] = gradients
             while self.next in self.waiting:
                 for leaf, gradient in self.waiting.pop(self.next).items():
-                    if leaf in self.total:
-                        self.total[leaf] += gradient
+                    if leaf in self.sums:
+                        self.sums[leaf].add(gradient)
                     else:
-                        self.total[leaf] = gradient
+                        self.sums[leaf] = Sum(gradient)
                 self.next += 1
 
 
@@ -57,17 +58,16 @@ def gradients(model, loss, batch, seed, step, workers=SERIAL):
         with randomness(seed, step, first_image=cuts[part].start):
             logits = model(Tensor(images))
             value = loss(logits, labels, images=len(batch))
+            if not np.isfinite(value.item()):
+                raise FloatingPointError(f"the loss is {value.item()} at step {step}: lower the learning rate, "
+                                         f"lengthen the warm-up, or clip gradients harder")
             found = {}
-            value.backward(sink=lambda leaf, gradient, owned: found.update({leaf: gradient if owned else gradient.copy()}))
+            value.backward(sink=lambda leaf, gradient, owned: found.update({leaf: gradient}))
         total.add(part, found)
         labels = labels if labels.ndim == 1 else labels.argmax(axis=1)
         return value.item(), int((logits.data.argmax(axis=1) == labels).sum())
 
     results = workers.map(work, range(len(cuts)))
-    mean_loss = sum(value for value, _ in results)
-    if not np.isfinite(mean_loss):
-        raise FloatingPointError(f"the loss is {mean_loss} at step {step}: lower the learning rate, lengthen the "
-                                 f"warm-up, or clip gradients harder")
-    for leaf, gradient in total.total.items():
-        leaf.receive(gradient, owned=True)
-    return StepResult(mean_loss, sum(correct for _, correct in results), len(batch))
+    for leaf, gradient in total.sums.items():
+        leaf.receive(gradient.total, gradient.owned)
+    return StepResult(sum(value for value, _ in results), sum(correct for _, correct in results), len(batch))

@@ -6,12 +6,12 @@ from minivit.train.workers import SERIAL
 
 def train_epoch(model, batches, loss, optimizer, schedule, clip_norm=0.0, seed=0, workers=SERIAL):
     """Take one step for each of `batches`, yielding its StepResult after the parameters have changed."""
-    model.train()
+    parameters = list(model.train().parameters())
     for batch in batches:
         step = optimizer.steps
         optimizer.zero_grad()
         result = gradients(model, loss, batch, seed, step, workers)
         if clip_norm:
-            clip_grad_norm(model.parameters(), clip_norm)
+            clip_grad_norm(parameters, clip_norm)
         optimizer.step(lr=schedule(step))
         yield result

@@ -11,7 +11,6 @@ Every file is written whole or not at all.
 """
 import csv
 import io
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -50,11 +49,11 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomic(self.config, tomli_w.dumps({"train": asdict(train), "model": model}).encode())
 
-    def read_config(self):
-        """{"train": {...}, "model": {...}} of config.toml. Raises FileNotFoundError where there is no run."""
+    def existing_config(self):
+        """The path of config.toml. Raises FileNotFoundError where there is no run."""
         if not self.config.exists():
             raise FileNotFoundError(f"{self.path} holds no run: there is no {self.config.name} in it")
-        return tomllib.loads(self.config.read_text())
+        return self.config
 
     def write_metrics(self, rows):
         """Write metrics.csv from dictionaries with the keys METRICS."""
@@ -64,20 +63,27 @@ class RunFolder:
         writer.writerows(rows)
         write_atomic(self.metrics, text.getvalue().encode())
 
-    def write_state(self, model, optimizer, progress):
-        """Write state.safetensors: weights, optimizer, and `progress` of JSON's types."""
+    def write_state(self, model, optimizer, progress, identity):
+        """Write state.safetensors: weights, optimizer, and of JSON's types, progress and the run's identity."""
         arrays = {f"model/{name}": array for name, array in model.state_dict().items()}
         arrays |= {f"optimizer/{name}": array for name, array in optimizer.state_dict().items()}
-        save_arrays(self.state, arrays, {"format": "minivit state 1", "progress": progress})
+        save_arrays(self.state, arrays, {"format": "minivit state 1", "progress": progress, "identity": identity})
 
-    def read_state(self, model, optimizer):
-        """Put weights and optimizer back as state.safetensors has them, and return the progress."""
+    def read_state(self, model, optimizer, identity):
+        """Put weights and optimizer back as state.safetensors has them, and return the progress.
+
+        Raises ValueError, and changes nothing, where the state is that of a run of another identity.
+        """
         if not self.state.exists():
-            raise FileNotFoundError(f"{self.path} cannot be resumed: there is no {self.state.name} in it. It is first "
-                                    f"written after the first epoch")
+            raise FileNotFoundError(f"{self.path} cannot be resumed: there is no {self.state.name} in it")
         arrays, about = load_arrays(self.state)
         if about.get("format") != "minivit state 1":
             raise WeightsError(f"{self.state} is not the state of a run: its format is {about.get('format')!r}")
+        for name in identity | about["identity"]:
+            now, then = identity.get(name), about["identity"].get(name)
+            if now != then:
+                raise ValueError(f"{self.path} was begun with {name} = {then!r}, and now it is {now!r}: a run goes on "
+                                 f"with the settings and the data that it began with")
         parts = {"model": {}, "optimizer": {}}
         for name, array in arrays.items():
             part, _, key = name.partition("/")

@@ -1,9 +1,11 @@
 """From a configuration to a Trainer that is ready to run."""
+import hashlib
+from dataclasses import asdict
 from functools import partial
 
 from minivit import ops
 from minivit.data import Loader, ShiftRotate, open_dataset
-from minivit.models import create
+from minivit.models import create, describe
 from minivit.optim import SCHEDULES, SGD, Adam, AdamW, decay_groups
 from minivit.train.progress import Progress
 from minivit.train.trainer import Trainer
@@ -29,4 +31,12 @@ def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=Fa
     final = {"final": config.final_lr} if config.schedule in ("cosine", "linear") else {}
     return Trainer(model, data, loader, partial(ops.cross_entropy, label_smoothing=config.label_smoothing), optimizer,
                    SCHEDULES[config.schedule](config.lr, steps, warmup, **final), config.epochs, config.clip_norm,
-                   config.seed, folder, Workers(threads), Progress(quiet), on_epoch)
+                   config.seed, folder, Workers(threads), Progress(quiet), on_epoch,
+                   _identity(config, model, data.train))
+
+
+def _identity(config, model, split):
+    """All that a run is a function of: its settings, the model's, and a checksum of the training images and labels."""
+    digest = hashlib.sha256(split.images.tobytes() + split.labels.tobytes()).hexdigest()
+    settings = {key: value for key, value in asdict(config).items() if key != "data"}
+    return settings | {f"model.{key}": value for key, value in describe(model)[1].items()} | {"training data": digest}

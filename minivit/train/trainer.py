@@ -13,6 +13,8 @@ from minivit.train.progress import Progress, StopRequest
 from minivit.train.workers import Workers
 from minivit.weights import SavedModel
 
+NOTHING = {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}
+
 
 @dataclass
 class Trainer:
@@ -20,6 +22,7 @@ class Trainer:
 
     data: a DataSet. loss: (logits, labels) -> Tensor. schedule: step -> learning rate. folder: a RunFolder that is
     there, or None to leave nothing behind. on_epoch(row), if given, is called with each epoch's row of metrics.
+    identity: all that the run is a function of, as {name: value of JSON's types}; a run with another is not resumed.
     """
 
     model: object
@@ -35,22 +38,21 @@ class Trainer:
     workers: Workers = field(default_factory=Workers)
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     on_epoch: object = None
+    identity: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.epoch, self.batch, self.rows = 0, 0, []            # where the run is; batch counts within the epoch
-        self.sums = {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}        # of this epoch so far
+        self.sums = dict(NOTHING)                               # over this epoch so far
 
     def resume(self):
         """Go back to where the run in `folder` was stopped."""
-        progress = self.folder.read_state(self.model, self.optimizer)
-        if progress["training_images"] != len(self.loader.split):
-            raise ValueError(f"the run was made with {progress['training_images']} training images, and there are now "
-                             f"{len(self.loader.split)}: it can only go on with the data it began with")
+        progress = self.folder.read_state(self.model, self.optimizer, self.identity)
         self.epoch, self.batch, self.rows = progress["epoch"], progress["batch"], progress["rows"]
         self.sums = progress["sums"]
 
     def run(self):
         """Train to the last epoch. True if it got there, False if Ctrl-C stopped it; either way it can be resumed."""
+        self._save_state()
         with StopRequest() as stop, self.workers:
             while self.epoch < self.epochs:
                 if not self._finish_epoch(stop):
@@ -82,29 +84,31 @@ class Trainer:
         return True
 
     def _record(self):
-        """Evaluate, write the epoch's row, and save."""
-        sums = self.sums
-        row = {"epoch": self.epoch + 1, "steps": self.optimizer.steps, "lr": self.optimizer.lr,
-               "train_loss": sums["loss"] / sums["images"], "train_accuracy": sums["correct"] / sums["images"],
-               "test_loss": None, "test_accuracy": None, "seconds": sums["seconds"],
-               "images_per_second": sums["images"] / sums["seconds"]}
-        text = f"epoch {row['epoch']:3d}/{self.epochs}  loss {row['train_loss']:.4f}  " \
-               f"train {row['train_accuracy']:6.2%}"
-        if self.data.test is not None:
-            result = evaluate(self.model, self.data.test, self.data.mean, self.data.std, self.workers)
-            row |= {"test_loss": result["loss"], "test_accuracy": result["accuracy"]}
-            text += f"  test {row['test_accuracy']:6.2%}"
-        best = max((r["test_accuracy"] or 0.0 for r in self.rows), default=-1.0)
+        """Close the epoch: its row of metrics, the files, a line to read."""
+        row = self._row()
+        best = max((earlier["test_accuracy"] or 0.0 for earlier in self.rows), default=-1.0)
         self.rows.append(row)
-        self.epoch, self.batch = self.epoch + 1, 0
-        self.sums = dict.fromkeys(sums, 0) | {"loss": 0.0, "seconds": 0.0}
-        if (row["test_accuracy"] or 0.0) > best or self.data.test is None:
+        self.epoch, self.batch, self.sums = self.epoch + 1, 0, dict(NOTHING)
+        if self.data.test is None or row["test_accuracy"] > best:
             self._save_model("best")
         self._save_model("last")
         self._save_state()
-        self.progress.say(f"{text}  {row['images_per_second']:.0f} images/s")
+        tested = "" if row["test_accuracy"] is None else f"  test {row['test_accuracy']:6.2%}"
+        self.progress.say(f"epoch {self.epoch:3d}/{self.epochs}  loss {row['train_loss']:.4f}  "
+                          f"train {row['train_accuracy']:6.2%}{tested}  {row['images_per_second']:.0f} images/s")
         if self.on_epoch is not None:
             self.on_epoch(row)
+
+    def _row(self):
+        """The metrics of the epoch that has just ended (see run.METRICS)."""
+        sums, tested = self.sums, {"loss": None, "accuracy": None}
+        if self.data.test is not None:
+            tested = evaluate(self.model, self.data.test, self.data.mean, self.data.std, self.workers)
+        return {"epoch": self.epoch + 1, "steps": self.optimizer.steps,
+                "lr": self.schedule(self.optimizer.steps - 1), "train_loss": sums["loss"] / sums["images"],
+                "train_accuracy": sums["correct"] / sums["images"], "test_loss": tested["loss"],
+                "test_accuracy": tested["accuracy"], "seconds": sums["seconds"],
+                "images_per_second": sums["images"] / sums["seconds"]}
 
     def _save_model(self, which):
         if self.folder is not None:
@@ -117,5 +121,4 @@ class Trainer:
         if self.folder is not None:
             self.folder.write_metrics(self.rows)
             self.folder.write_state(self.model, self.optimizer, {
-                "epoch": self.epoch, "batch": self.batch, "rows": self.rows, "sums": self.sums,
-                "training_images": len(self.loader.split)})
+                "epoch": self.epoch, "batch": self.batch, "rows": self.rows, "sums": self.sums}, self.identity)

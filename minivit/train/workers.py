@@ -1,18 +1,17 @@
 """Worker threads, each computing its own part of a batch with one BLAS thread.
 
 NumPy gives up Python's lock inside BLAS and inside element-wise loops, so threads do run side by side. Two matrix
-products at once on one thread each are faster than two after the other on two threads each, and all that is not a matrix
-product gains a second core.
+products at once on one thread each are faster than two after the other on two threads each, and all that is not a
+matrix product gains a second core.
 """
 import contextlib
 import contextvars
 from concurrent.futures import ThreadPoolExecutor
 
-from threadpoolctl import threadpool_limits
-
 from minivit.backend import cpu_count, keep_memory
+from minivit.modes import grad_enabled
 
-ROWS = 512              # tokens in a part: few enough for activations to stay in the cache, enough for BLAS to be fast
+ROWS = 1024             # tokens in a part: enough that Python's own time does not count, few enough for the cache
 
 
 class Workers:
@@ -27,9 +26,11 @@ class Workers:
         self.count, self.pool = count or cpu_count(), None
 
     def __enter__(self):
+        from threadpoolctl import ThreadpoolController      # not at the top: --help loads NumPy alone
         with contextlib.ExitStack() as stack:
+            self.libraries = ThreadpoolController()
             stack.enter_context(keep_memory())
-            stack.enter_context(threadpool_limits(1, user_api="blas"))
+            stack.enter_context(self.libraries.limit(limits=1, user_api="blas"))
             if self.count > 1:
                 self.pool = stack.enter_context(ThreadPoolExecutor(self.count, "minivit"))
             self.held = stack.pop_all()
@@ -42,10 +43,14 @@ class Workers:
     def map(self, function, items):
         """function(item) for each item, in order; each call sees the caller's context (no_grad, using, ...).
 
-        Where one fails, those that have not begun are dropped and its error is raised.
+        Where one fails, those that have not begun are dropped and its error is raised. A single item is worked on by
+        the calling thread, and where nothing is recorded BLAS helps with all threads. (Not in training: a weight's
+        gradient is a sum over rows, which BLAS cuts up among its threads, and a sum in another order has other bits.)
         """
         if self.pool is None or len(items) < 2:
-            return [function(item) for item in items]
+            threads = self.count if self.pool is not None and not grad_enabled() else 1
+            with self.libraries.limit(limits=threads, user_api="blas") if threads > 1 else contextlib.nullcontext():
+                return [function(item) for item in items]
         futures = [self.pool.submit(contextvars.copy_context().run, function, item) for item in items]
         try:
             return [future.result() for future in futures]
@@ -55,8 +60,13 @@ class Workers:
 
 
 def parts(images, rows_per_image):
-    """Slices that cut a batch into near-equal parts of about ROWS rows; they depend on the shapes alone."""
-    count = min(images, max(1, round(images * rows_per_image / ROWS)))
+    """Slices that cut a batch into near-equal parts of about ROWS rows; they depend on the shapes alone.
+
+    An even number of them, so that two threads end together; one, where there is too little work to share.
+    """
+    rows = images * rows_per_image
+    count = 2 * max(1, rows // (2 * ROWS)) if rows >= ROWS // 4 else 1
+    count = min(count, images)
     ends = [images * k // count for k in range(count + 1)]
     return [slice(start, end) for start, end in zip(ends, ends[1:])]
 

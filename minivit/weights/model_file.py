@@ -43,7 +43,10 @@ def load_model(path):
     try:
         model = build(metadata["architecture"], metadata["config"])
         model.load_state_dict(arrays)
+        saved = SavedModel(model.eval(), tuple(metadata["classes"]), tuple(metadata["mean"]), tuple(metadata["std"]),
+                           metadata["about"])
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} holds another model than it describes: {error}") from error
-    return SavedModel(model.eval(), tuple(metadata["classes"]), tuple(metadata["mean"]), tuple(metadata["std"]),
-                      metadata["about"])
+    if len(saved.classes) != model.config.num_classes:
+        raise WeightsError(f"{path} names {len(saved.classes)} classes for a model of {model.config.num_classes}")
+    return saved

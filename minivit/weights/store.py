@@ -28,6 +28,10 @@ def write_atomic(path, data):
     They go to a temporary file beside it, then to the disk, and only then does that file take the name.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)                      # a device or a pipe, /dev/null say: there is no old file to keep
+        return
+    path = path.resolve()                           # of a link, the file that it leads to
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -56,10 +60,19 @@ def _umask():
 def save_arrays(path, arrays, about):
     """Write {name: array} and {key: value of JSON's types} to a safetensors file, atomically."""
     from safetensors.numpy import save
-    arrays = {name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in arrays.items()}
+    arrays = {name: np.asarray(array, np.dtype(array.dtype).newbyteorder("="), order="C")
+              for name, array in arrays.items()}
     metadata = {key: json.dumps(value) for key, value in about.items()}
     metadata[CHECKSUM] = _checksum(arrays, metadata)
-    write_atomic(path, save(arrays, metadata=metadata))
+    write_atomic(path, _sorted_header(save(arrays, metadata=metadata)))
+
+
+def _sorted_header(data):
+    """The same file with its JSON header in order, so that equal content makes equal bytes."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)                             # the format aligns the data to 8 bytes
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def load_arrays(path):
