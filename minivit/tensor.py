@@ -204,6 +204,8 @@ class Tensor:
         return apply(p.Pow, self, p=_number(exponent))
 
     def __rpow__(self, base):
+        if not base > 0:
+            raise ValueError(f"{base} ** tensor: the powers of a number that is not positive need not be real")
         return (self * math.log(base)).exp()
 
     # Comparisons give plain boolean arrays: they have no derivative.
@@ -258,7 +260,9 @@ class Tensor:
 
     def split(self, sizes, axis=0):
         """Cut along `axis` into parts of the given sizes, or of one size (the last may be smaller)."""
-        if isinstance(sizes, int):
+        if isinstance(sizes, numbers.Integral):
+            if sizes < 1:
+                raise ValueError(f"split into parts of {sizes}: the size must be at least 1")
             length = self.shape[axis]
             sizes = [min(sizes, length - start) for start in range(0, length, sizes)]
         return apply(p.Split, self, sizes=tuple(sizes), axis=axis)

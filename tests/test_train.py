@@ -67,8 +67,9 @@ def test_a_loss_that_is_not_finite_in_one_part_stops_before_any_gradient():
 def test_micro_batches_draw_the_masks_of_the_whole_batch(monkeypatch):
     """Images in the second part must not get the random numbers of those in the first."""
     data, found = mnist5k(), []
-    for rows in (10_000, 512, 50):                                      # one part, several, one an image
-        monkeypatch.setattr("minivit.train.workers.ROWS", rows)
+    for size in (24, 8, 1):                                             # one part, several, one an image
+        monkeypatch.setattr("minivit.train.gradients.parts", lambda images, shape, size=size:
+                            [slice(start, start + size) for start in range(0, images, size)])
         model = create("vit_nano_patch4_28", **NOISY, zero_head=False)
         batch = next(Loader(data.train, 24, data.mean, data.std).epoch(0))
         gradients(model, ops.cross_entropy, batch, seed=0, step=3)

@@ -13,7 +13,7 @@ from minivit.optim import AdamW
 from minivit.train import Workers, logits_of
 from minivit.train.gradients import OrderedSum, gradients
 from minivit.train.loop import train_epoch
-from minivit.train.workers import ROWS, parts
+from minivit.train.workers import parts
 
 SMALL = dict(embed_dim=16, num_heads=2, depth=2, drop_rate=0.1, attn_drop_rate=0.1, drop_path_rate=0.2, zero_head=False)
 LOSS = partial(ops.cross_entropy, label_smoothing=0.1)
@@ -46,7 +46,7 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch():
     model = create("vit_nano_patch7_28", **SMALL | dict(drop_rate=0.0, attn_drop_rate=0.0, drop_path_rate=0.0))
     model.astype(np.float64)
     batch = Batch(batch.images.astype(np.float64), batch.labels, batch.index)
-    assert len(parts(90, model.rows_per_image)) == 2
+    assert len(parts(90, model.token_shape)) == 2
     result = gradients(model, LOSS, batch, seed=0, step=0)
     found = [parameter.grad for parameter in model.parameters()]
     model.zero_grad()
@@ -68,13 +68,15 @@ def test_a_hook_on_a_parameter_fires_once_on_the_reduced_gradient():
     np.testing.assert_array_equal(seen[0], model.head.bias.grad)
 
 
-@pytest.mark.parametrize("images, rows", [(1, 17), (64, 17), (64, 65), (7, 5000), (1000, 1), (3, 197)])
-def test_parts_cover_the_batch_once_in_near_equal_sizes(images, rows):
-    cuts = parts(images, rows)
+@pytest.mark.parametrize("images, shape, count", [
+    (1, (17, 64), 1), (10, (17, 64), 1), (64, (17, 64), 2), (50, (65, 64), 2), (64, (65, 192), 6), (128, (65, 128), 8),
+    (16, (197, 768), 6), (1, (5000, 64), 1), (3, (5000, 1024), 3), (1000, (1, 8), 2)])
+def test_parts_cover_the_batch_once_in_near_equal_sizes(images, shape, count):
+    cuts = parts(images, shape)
+    assert len(cuts) == count
     assert [k for cut in cuts for k in range(cut.start, cut.stop)] == list(range(images))
     sizes = {cut.stop - cut.start for cut in cuts}
     assert max(sizes) - min(sizes) <= 1
-    assert min(sizes) == 1 or max(sizes) * rows < 2.5 * ROWS
 
 
 def test_the_order_of_the_sum_does_not_depend_on_who_is_ready_first():

@@ -40,7 +40,7 @@ class Minivit:
 
     @no_grad()
     def infer(self):
-        cuts = parts(len(self.batch), self.model.rows_per_image)
+        cuts = parts(len(self.batch), self.model.token_shape)
         return np.concatenate(self.workers.map(lambda cut: self.model(Tensor(self.batch.images[cut])).data, cuts))
 
 

@@ -89,7 +89,7 @@ class VisionTransformer(nn.Module):
     """ViT of a `ViTConfig`: images (B, C, Sy, Sx) -> logits (B, Y). Parameter names and layouts are timm's.
 
     head_rows: the tokens that the head reads; the last block computes only these (None: all of them, to the same
-    result).
+    result, though dropout then draws other masks).
     """
 
     head_rows = slice(0, 1)
@@ -113,9 +113,9 @@ class VisionTransformer(nn.Module):
             self.head.weight = nn.Parameter(init.zeros(self.head.weight.shape))
 
     @property
-    def rows_per_image(self):
-        """N: the rows that an image takes in the encoder's matrix products."""
-        return self.pos_embed.shape[1]
+    def token_shape(self):
+        """(N, D) of an image in the encoder."""
+        return self.pos_embed.shape[1:]
 
     def forward(self, images):
         x = self.patch_embed(images)                                        # (B, Gy * Gx, D)

@@ -43,6 +43,8 @@ def composed(q, k, v, mask=None, dropout=0.0, draw=None):
 
 
 class Attention(Function):
+    """Attention by hand: it saves q, k, v, the weights and its result."""
+
     composed = staticmethod(composed)
 
     @staticmethod

@@ -26,6 +26,8 @@ def composed(x, p, draw, shape):
 
 
 class Dropout(Function):
+    """Dropout by hand: it saves its mask."""
+
     composed = staticmethod(composed)
 
     @staticmethod

@@ -28,6 +28,8 @@ def composed(x, gamma, beta, eps=1e-6):
 
 
 class LayerNorm(Function):
+    """Layer norm by hand: it saves xhat, rstd and gamma."""
+
     composed = staticmethod(composed)
 
     @staticmethod

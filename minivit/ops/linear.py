@@ -17,6 +17,8 @@ def composed(x, weight, bias):
 
 
 class Linear(Function):
+    """The linear layer by hand: it saves the rows and the weight."""
+
     portable = True
     composed = staticmethod(composed)
 

@@ -130,6 +130,8 @@ def composed_merge(patches, g):
 
 
 class ExtractPatches(Function):
+    """Extraction by hand: gather, and back scatter."""
+
     name = "extract_patches"
     portable = True
     composed = staticmethod(composed_extract)
@@ -145,6 +147,8 @@ class ExtractPatches(Function):
 
 
 class MergePatches(Function):
+    """Merging by hand: scatter over coverage, and back gather."""
+
     name = "merge_patches"
     portable = True
     composed = staticmethod(composed_merge)

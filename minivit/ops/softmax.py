@@ -32,6 +32,8 @@ def composed_log(x, axis=-1):
 
 
 class Softmax(Function):
+    """Softmax by hand: it saves its result."""
+
     composed = staticmethod(composed)
 
     @staticmethod
@@ -53,6 +55,8 @@ class Softmax(Function):
 
 
 class LogSoftmax(Function):
+    """Log-softmax by hand: it saves its result."""
+
     name = "log_softmax"
     composed = staticmethod(composed_log)
 

@@ -11,6 +11,8 @@ from minivit.primitives.erf import erf
 
 
 class Add(Primitive):
+    """a + b."""
+
     @staticmethod
     def forward(ctx, a, b):
         ctx.save(a, b)
@@ -24,6 +26,8 @@ class Add(Primitive):
 
 
 class Sub(Primitive):
+    """a - b."""
+
     @staticmethod
     def forward(ctx, a, b):
         ctx.save(a, b)
@@ -37,6 +41,8 @@ class Sub(Primitive):
 
 
 class Mul(Primitive):
+    """a * b, element by element."""
+
     @staticmethod
     def forward(ctx, a, b):
         ctx.save(a, b)
@@ -50,6 +56,8 @@ class Mul(Primitive):
 
 
 class Div(Primitive):
+    """a / b."""
+
     @staticmethod
     def forward(ctx, a, b):
         ctx.save(a, b)
@@ -63,6 +71,8 @@ class Div(Primitive):
 
 
 class Neg(Primitive):
+    """-x."""
+
     @staticmethod
     def forward(ctx, x):
         return -x
@@ -88,6 +98,8 @@ class Pow(Primitive):
 
 
 class Exp(Primitive):
+    """e to the power x."""
+
     @staticmethod
     def forward(ctx, x):
         y = xp_of(x).exp(x)
@@ -101,6 +113,8 @@ class Exp(Primitive):
 
 
 class Log(Primitive):
+    """The natural logarithm."""
+
     @staticmethod
     def forward(ctx, x):
         ctx.save(x)
@@ -113,6 +127,8 @@ class Log(Primitive):
 
 
 class Sqrt(Primitive):
+    """The square root."""
+
     @staticmethod
     def forward(ctx, x):
         y = xp_of(x).sqrt(x)
@@ -126,6 +142,8 @@ class Sqrt(Primitive):
 
 
 class Tanh(Primitive):
+    """The hyperbolic tangent."""
+
     @staticmethod
     def forward(ctx, x):
         y = xp_of(x).tanh(x)

@@ -4,6 +4,8 @@ from minivit.function import Primitive, unbroadcast
 
 
 class Reshape(Primitive):
+    """The same elements in the same order in another shape."""
+
     @staticmethod
     def forward(ctx, x, shape):
         ctx.shape = x.shape

@@ -13,10 +13,10 @@ class TrainConfig:
 
     data: str = setting("mnist5k", "data set: mnist5k, or a folder with MNIST's idx files")
     model: str = setting("vit_nano_patch7_28", "preset of the model")
-    epochs: int = setting(45, "passes over the training images", least=1)
-    batch_size: int = setting(64, "images per step", least=1)
+    epochs: int = setting(50, "passes over the training images", least=1)
+    batch_size: int = setting(128, "images per step", least=1)
     optimizer: str = setting("adamw", "adamw, adam or sgd (momentum 0.9)")
-    lr: float = setting(3e-3, "learning rate after the warm-up", least=0)
+    lr: float = setting(4e-3, "learning rate after the warm-up", least=0)
     final_lr: float = setting(1e-5, "learning rate at the end", least=0)
     schedule: str = setting("cosine", "cosine, linear, step or constant")
     warmup_epochs: float = setting(2.0, "epochs over which the learning rate rises; at most half of all", least=0)

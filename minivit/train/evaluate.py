@@ -14,7 +14,7 @@ def logits_of(model, images, mean, std, workers=SERIAL):
     training = model.training
     model.eval()
     try:
-        cuts = parts(len(images), model.rows_per_image)
+        cuts = parts(len(images), model.token_shape)
         return np.concatenate(workers.map(lambda cut: model(Tensor(normalise(images[cut], mean, std))).data, cuts))
     finally:
         model.train(training)

@@ -51,7 +51,7 @@ def gradients(model, loss, batch, seed, step, workers=SERIAL):
     Raises FloatingPointError, before any `.grad` has changed, where the loss is not finite.
     """
     total = OrderedSum()
-    cuts = parts(len(batch), model.rows_per_image)
+    cuts = parts(len(batch), model.token_shape)
 
     def work(part):
         images, labels = batch.images[cuts[part]], batch.labels[cuts[part]]

@@ -11,7 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from minivit.backend import cpu_count, keep_memory
 from minivit.modes import grad_enabled
 
-ROWS = 1024             # tokens in a part: enough that Python's own time does not count, few enough for the cache
+# How large a part is: each call in it must be long, since a thread that comes back to Python waits for the other to
+# leave it, and its activations must not need more memory, nor leave the cache more often, than they have to.
+NUMBERS = 1 << 17       # in the residual stream of a part, about
+ROWS = 512              # tokens in a part, at least: below, adding up the parts' gradients would count
 
 
 class Workers:
@@ -59,13 +62,15 @@ class Workers:
                 future.cancel()
 
 
-def parts(images, rows_per_image):
-    """Slices that cut a batch into near-equal parts of about ROWS rows; they depend on the shapes alone.
+def parts(images, shape):
+    """Slices that cut a batch into near-equal parts; they depend on the shapes alone.
 
-    An even number of them, so that two threads end together; one, where there is too little work to share.
+    shape: (N, D), tokens of an image and their width. An even number of parts, so that two threads end together; one,
+    where there is too little work to share.
     """
-    rows = images * rows_per_image
-    count = 2 * max(1, rows // (2 * ROWS)) if rows >= ROWS // 4 else 1
+    N, D = shape
+    rows = images * N
+    count = 2 * max(1, min(rows * D // (2 * NUMBERS), rows // (2 * ROWS))) if rows >= ROWS // 2 else 1
     count = min(count, images)
     ends = [images * k // count for k in range(count + 1)]
     return [slice(start, end) for start, end in zip(ends, ends[1:])]

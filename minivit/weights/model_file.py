@@ -48,5 +48,6 @@ def load_model(path):
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} holds another model than it describes: {error}") from error
     if len(saved.classes) != model.config.num_classes:
-        raise WeightsError(f"{path} names {len(saved.classes)} classes for a model of {model.config.num_classes}")
+        raise WeightsError(f"{path} names {len(saved.classes)} class(es), and its model has "
+                           f"{model.config.num_classes}")
     return saved
