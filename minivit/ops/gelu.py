@@ -31,7 +31,6 @@ A = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)     # A5
 SCALE = T * math.sqrt(0.5)                      # t = 1 / (1 + SCALE |x|)
 SCALED = [-0.5 * a / SCALE ** (5 - k) for k, a in enumerate(A)]      # coefficients of -q in powers of SCALE * t
 SIGN = np.uint32(1 << 31)
-BLOCK = 1 << 17         # elements at a time: few enough that temporaries stay near, enough that calls cost nothing
 
 
 def composed(x, approximate="none"):
@@ -48,15 +47,9 @@ class GELU(Function):
 
     @staticmethod
     def forward(ctx, x, approximate="none"):
-        flat = x.reshape(-1)
-        y = np.empty_like(flat)
-        slope = np.empty_like(flat) if ctx.recording else None      # dy/dx: it shares most of its work with y
         value_and_slope = _tanh if approximate == "tanh" else _exact if x.dtype == np.float64 else _exact_float32
-        for start in range(0, flat.size, BLOCK):
-            block = slice(start, start + BLOCK)
-            value_and_slope(flat[block], y[block], None if slope is None else slope[block])
-        if ctx.recording:
-            ctx.save(slope)
+        y, slope = value_and_slope(x.reshape(-1), ctx.recording)        # dy/dx shares most of its work with y
+        ctx.save(slope)
         return y.reshape(x.shape)
 
     @staticmethod
@@ -65,22 +58,20 @@ class GELU(Function):
         return dy * slope.reshape(dy.shape)
 
 
-def _exact(x, y, slope):
-    """y = x Phi(x) and slope = Phi(x) + x phi(x), into arrays that are there."""
+def _exact(x, recording):
+    """x Phi(x), and if recording its derivative Phi(x) + x phi(x), else None."""
     cdf = 0.5 * (1 + erf(x * math.sqrt(0.5)))
-    np.multiply(x, cdf, out=y)
-    if slope is not None:
-        np.add(cdf, x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi), out=slope)
+    return x * cdf, cdf + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi) if recording else None
 
 
-def _exact_float32(x, y, slope):
-    """The same to 5e-7, in as few passes over the block as we found: with a = |x| and the tail q = 1 - Phi(a),
+def _exact_float32(x, recording):
+    """The same to 5e-7, in as few passes over the array as we found: with a = |x| and the tail q = 1 - Phi(a),
 
         Phi(x) = 1/2 + sign(x) (1/2 - q)
     """
     t = np.abs(x)
     t += 1 / SCALE
-    np.reciprocal(t, out=t)                     # t * SCALE
+    np.reciprocal(t, out=t)                     # SCALE * t of the formula
     q = t * SCALED[0]
     for coefficient in SCALED[1:]:
         q += coefficient
@@ -93,20 +84,22 @@ def _exact_float32(x, y, slope):
     bits = q.view(np.uint32)
     bits ^= x.view(np.uint32) & SIGN            # times sign(x): much faster than copysign
     q += 0.5                                    # Phi(x)
-    np.multiply(x, q, out=y)
-    if slope is not None:
-        np.multiply(x, e, out=slope)
-        slope *= 1 / math.sqrt(2 * math.pi)
-        slope += q
+    if not recording:
+        q *= x
+        return q, None
+    y = x * q
+    e *= x
+    e *= 1 / math.sqrt(2 * math.pi)
+    q += e
+    return y, q
 
 
-def _tanh(x, y, slope):
+def _tanh(x, recording):
     square = x * x
     tanh = np.tanh(SLOPE * x * (1 + CUBIC * square))
     half = 0.5 * (1 + tanh)
-    np.multiply(x, half, out=y)
-    if slope is not None:
-        np.add(half, 0.5 * x * (1 - tanh * tanh) * SLOPE * (1 + 3 * CUBIC * square), out=slope)
+    slope = half + 0.5 * x * (1 - tanh * tanh) * SLOPE * (1 + 3 * CUBIC * square) if recording else None
+    return x * half, slope
 
 
 def gelu(x, approximate="none"):
