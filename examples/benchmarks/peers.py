@@ -17,6 +17,7 @@ from minivit.train.gradients import gradients
 from minivit.train.workers import Workers, parts
 
 LR, WEIGHT_DECAY = 1e-4, 0.01
+CHECKED = ("pos_embed", "blocks.0.mlp.fc1.weight")      # the gradients on which both sides must agree
 
 
 class Minivit:
@@ -261,12 +262,13 @@ class Tinygrad:
         return linear(norm(x[:, 0], "norm"), "head")
 
     def train(self):
-        with self.tg.Tensor.train():
+        from tinygrad.helpers import TRAINING, Context
+        with Context(**{TRAINING.key: 1}):
             self.optimizer.zero_grad()
             loss = self.forward(self.images).sparse_categorical_crossentropy(self.labels)
             loss.backward()
-            self.optimizer.step()
-            return loss.realize()
+            grads = [self.p[name].grad for name in CHECKED]             # these and the loss before the weights change
+            return loss.realize(*grads, *self.optimizer.schedule_step())
 
     def step(self):
         return self.jitted().item()
