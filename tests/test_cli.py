@@ -12,7 +12,7 @@ from PIL import Image
 from minivit.cli import COMMANDS, main
 from minivit.data import mnist5k
 from minivit.models import PRESETS, ViTConfig
-from minivit.train import evaluate
+from minivit.train import TrainConfig, evaluate
 from minivit.weights import load_model
 
 
@@ -70,7 +70,8 @@ def test_flags_go_before_the_file_and_the_file_before_the_defaults(minivit, data
     assert minivit("train", "--config", file, "--lr", "0.25", "--no-zero-head", "--num-heads", "4",
                    "--out", tmp_path / "run", "--quiet")[0] == 0
     settings = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
-    assert (settings["train"]["lr"], settings["train"]["seed"], settings["train"]["batch_size"]) == (0.25, 3, 64)
+    train = settings["train"]
+    assert (train["lr"], train["seed"], train["batch_size"]) == (0.25, 3, TrainConfig().batch_size)
     assert settings["model"] == {"embed_dim": 8, "depth": 1, "num_heads": 4, "zero_head": False}
     assert load_model(tmp_path / "run" / "last.safetensors").model.config.num_heads == 4
 
