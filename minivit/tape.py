@@ -74,7 +74,12 @@ class Sum:
                 self.total = np.asarray(self.total)
 
 
-def backward(sources, sink):
+def receive(leaf, gradient, owned):
+    """The usual sink of `backward`: the leaf adds the gradient into its own."""
+    leaf.receive(gradient, owned)
+
+
+def backward(sources, sink=receive):
     """Carry gradients back to the leaves. sources: pairs (edge, gradient); an edge is (node, output index) or a leaf.
 
     sink(leaf, gradient, owned) receives each leaf's total once, at the end; owned tells that the array is nobody

@@ -78,7 +78,7 @@ class Tensor:
     is_leaf = property(lambda self: self._node is None, doc="Whether it was made by hand, not by an operation.")
     T = property(lambda self: self.transpose(), doc="The axes in reverse order.")
 
-    def backward(self, gradient=None, sink=None):
+    def backward(self, gradient=None, sink=tape.receive):
         """Add, into `.grad` of each leaf that requires a gradient, the derivative of sum(self * gradient).
 
         gradient: an array like `self`; it may be left out where self is one number. sink(leaf, gradient, owned), if
@@ -97,7 +97,7 @@ class Tensor:
         if getattr(gradient, "shape", None) != self.shape or gradient.dtype != self.dtype:
             got = f"{gradient.dtype} {gradient.shape}" if hasattr(gradient, "dtype") else repr(gradient)
             raise ValueError(f"the gradient must be like the tensor, {self.dtype} {self.shape}, not {got}")
-        tape.backward([(self.edge, gradient)], sink or (lambda leaf, total, owned: leaf.receive(total, owned)))
+        tape.backward([(self.edge, gradient)], sink)
 
     def receive(self, gradient, owned=False):
         """Run this leaf's hooks on its complete gradient and add the result into `.grad` (a copy, unless owned)."""

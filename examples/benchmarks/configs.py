@@ -1,5 +1,5 @@
 """The named configurations that are timed, and the same weights and batch for every side."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,10 +39,10 @@ CONFIGS = {
 }
 
 
-def setting(name):
+def setting(name, gelu="none"):
     """(model, images (B, C, Sy, Sx) float32, labels (B,)) of a configuration: the same at every call."""
     benchmark = CONFIGS[name]
-    config = benchmark.model
+    config = replace(benchmark.model, gelu=gelu)
     rng = stream(0, place=f"benchmark {name}")
     images = rng.standard_normal((benchmark.batch, config.in_chans) + config.image_size, dtype=np.float32)
     return VisionTransformer(config), images, rng.integers(0, config.num_classes, benchmark.batch)

@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 from configs import CONFIGS, setting
@@ -35,9 +34,9 @@ def arguments(description):
     return parser.parse_args()
 
 
-def side(name, config, threads):
+def side(name, config, threads, gelu="none"):
     """minivit or a peer, on the configuration's weights and batch."""
-    model, images, labels = setting(config)
+    model, images, labels = setting(config, gelu)
     return (Minivit if name == "minivit" else PEERS[name])(model, images, labels, threads)
 
 
@@ -117,9 +116,8 @@ def compare(options, work, agree, share_of_gflop, script):
 
 
 def _compare_one(config, peer, options, work, agree, share_of_gflop, ceiling, script):
-    if peer in TANH_GELU:
-        CONFIGS[config] = replace(CONFIGS[config], model=replace(CONFIGS[config].model, gelu="tanh"))
-    ours, theirs = side("minivit", config, options.threads), side(peer, config, options.threads)
+    gelu = "tanh" if peer in TANH_GELU else "none"
+    ours, theirs = (side(name, config, options.threads, gelu) for name in ("minivit", peer))
     with ours.running(), theirs.running():
         agree(ours, theirs)
     a, b = pairs(ours, theirs, work, options.pairs)

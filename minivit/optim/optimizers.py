@@ -4,15 +4,15 @@
 - `decay_groups(model, weight_decay)`: no decay for biases, norms, tokens and positions
 - `clip_grad_norm(parameters, max_norm)`
 
-An optimizer packs the parameters of a group into one flat array, of which every `parameter.data` becomes a view, and
-likewise the gradients: a step is then a few passes over long arrays instead of many over short ones. The views never
-move, so loading weights copies into them.
+An optimizer packs the parameters of a group (see `packing`), so that a step is a few passes over long arrays instead of
+many over short ones.
 """
 import math
 
 import numpy as np
 
 from minivit.nn.module import Module
+from minivit.optim.packing import Group
 
 BLOCK = 1 << 15         # elements at a time, so that the temporaries of a step stay in the cache
 NO_DECAY = ("cls_token", "dist_token", "reg_token", "pos_embed")
@@ -49,46 +49,6 @@ def clip_grad_norm(parameters, max_norm):
     return norm
 
 
-class _Group:
-    """Parameters that share their options, packed: `data`, `grad` and each array of `state` are flat."""
-
-    def __init__(self, named, options, slots):
-        self.named = [(name, p) for name, p in named if p.requires_grad]
-        self.options = options
-        dtypes = {p.dtype for _, p in self.named}
-        if len(dtypes) != 1:
-            raise TypeError(f"the parameters of a group must have one dtype, and these have "
-                            f"{', '.join(sorted(map(str, dtypes))) or 'none: there is nothing to train'}")
-        size = sum(p.size for _, p in self.named)
-        self.data, self.grad = np.empty(size, dtypes.copy().pop()), np.zeros(size, dtypes.pop())
-        self.state = {slot: np.zeros_like(self.data) for slot in slots}
-        self.views = []         # (parameter, its view of data, its view of grad)
-        for (name, p), place in self.places():
-            view = self.data[place].reshape(p.shape)
-            view[...] = p.data
-            p.data, p.grad = view, self.grad[place].reshape(p.shape)
-            self.views.append((p, p.data, p.grad))
-
-    def places(self):
-        """((name, parameter), slice of the flat arrays) for each parameter."""
-        start = 0
-        for name, p in self.named:
-            yield (name, p), slice(start, start + p.size)
-            start += p.size
-
-    def gather(self):
-        """Bring the gradients together in the flat array, of which each `.grad` is then a view; None counts as 0."""
-        for (name, p), (_, data, grad) in zip(self.named, self.views):
-            if p.data is not data:
-                raise RuntimeError(f"the array of {name} was replaced after the optimizer packed it: assign into it, "
-                                   f"p.data[...] = values, or build the optimizer anew")
-            if p.grad is None:
-                grad[...] = 0
-            elif p.grad is not grad:
-                grad[...] = p.grad
-            p.grad = grad
-
-
 class Optimizer:
     """Base: `params` is a Module, pairs (name, Parameter), or groups {"params": pairs, option: value, ...}.
 
@@ -123,7 +83,7 @@ class Optimizer:
                     raise ValueError(f"{name} is given to the optimizer twice: each parameter needs one group, and "
                                      f"each its own name")
                 seen |= {name, id(parameter)}
-            self.groups.append(_Group(named, {"lr_scale": 1.0} | defaults | own, self.slots))
+            self.groups.append(Group(named, {"lr_scale": 1.0} | defaults | own, self.slots))
 
     def zero_grad(self):
         """Forget every gradient."""

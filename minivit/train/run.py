@@ -14,7 +14,7 @@ import io
 from dataclasses import asdict
 from pathlib import Path
 
-from minivit.weights import WeightsError, load_arrays, save_arrays, save_model, write_atomic
+from minivit.weights import WeightsError, load_arrays, save_arrays, write_atomic
 
 METRICS = ("epoch", "steps", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds",
            "images_per_second")
@@ -91,10 +91,6 @@ class RunFolder:
         model.load_state_dict(parts["model"])
         optimizer.load_state_dict(parts["optimizer"])
         return about["progress"]
-
-    def save_model(self, path, saved):
-        """Write a SavedModel to one of this folder's files."""
-        save_model(path, saved)
 
 
 def find_weights(path):

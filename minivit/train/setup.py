@@ -3,6 +3,8 @@ import hashlib
 from dataclasses import asdict
 from functools import partial
 
+import numpy as np
+
 from minivit import ops
 from minivit.data import Loader, ShiftRotate, open_dataset
 from minivit.models import create, describe
@@ -37,6 +39,8 @@ def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=Fa
 
 def _identity(config, model, split):
     """All that a run is a function of: its settings, the model's, and a checksum of the training images and labels."""
-    digest = hashlib.sha256(split.images.tobytes() + split.labels.tobytes()).hexdigest()
+    digest = hashlib.sha256(np.ascontiguousarray(split.images))
+    digest.update(np.ascontiguousarray(split.labels))
     settings = {key: value for key, value in asdict(config).items() if key != "data"}
-    return settings | {f"model.{key}": value for key, value in describe(model)[1].items()} | {"training data": digest}
+    settings |= {f"model.{key}": value for key, value in describe(model)[1].items()}
+    return settings | {"training data": digest.hexdigest()}

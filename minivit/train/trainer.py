@@ -11,7 +11,7 @@ from minivit.train.evaluate import evaluate
 from minivit.train.loop import train_epoch
 from minivit.train.progress import Progress, StopRequest
 from minivit.train.workers import Workers
-from minivit.weights import SavedModel
+from minivit.weights import SavedModel, save_model
 
 NOTHING = {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}
 
@@ -114,8 +114,8 @@ class Trainer:
         if self.folder is not None:
             about = {"data": self.data.name, "epochs": self.epoch, "steps": self.optimizer.steps,
                      "test_accuracy": self.rows[-1]["test_accuracy"] if self.rows and not self.batch else None}
-            self.folder.save_model(getattr(self.folder, which),
-                                   SavedModel(self.model, self.data.classes, self.data.mean, self.data.std, about))
+            save_model(getattr(self.folder, which),
+                       SavedModel(self.model, self.data.classes, self.data.mean, self.data.std, about))
 
     def _save_state(self):
         if self.folder is not None:

@@ -1,0 +1,47 @@
+"""Many parameters as one flat array.
+
+Every `parameter.data` becomes a view of it, and likewise the gradients of another. The views never move, so loading
+weights copies into them.
+"""
+import numpy as np
+
+
+class Group:
+    """Parameters that share their options, packed: `data`, `grad` and each array of `state` are flat."""
+
+    def __init__(self, named, options, slots):
+        self.named = [(name, p) for name, p in named if p.requires_grad]
+        self.options = options
+        dtypes = {p.dtype for _, p in self.named}
+        if len(dtypes) != 1:
+            raise TypeError(f"the parameters of a group must have one dtype, and these have "
+                            f"{', '.join(sorted(map(str, dtypes))) or 'none: there is nothing to train'}")
+        size = sum(p.size for _, p in self.named)
+        dtype, = dtypes
+        self.data, self.grad = np.empty(size, dtype), np.zeros(size, dtype)
+        self.state = {slot: np.zeros_like(self.data) for slot in slots}
+        self.views = []         # (parameter, its view of data, its view of grad)
+        for (name, p), place in self.places():
+            view = self.data[place].reshape(p.shape)
+            view[...] = p.data
+            p.data, p.grad = view, self.grad[place].reshape(p.shape)
+            self.views.append((p, p.data, p.grad))
+
+    def places(self):
+        """((name, parameter), slice of the flat arrays) for each parameter."""
+        start = 0
+        for name, p in self.named:
+            yield (name, p), slice(start, start + p.size)
+            start += p.size
+
+    def gather(self):
+        """Bring the gradients together in the flat array, of which each `.grad` is then a view; None counts as 0."""
+        for (name, p), (_, data, grad) in zip(self.named, self.views):
+            if p.data is not data:
+                raise RuntimeError(f"the array of {name} was replaced after the optimizer packed it: assign into it, "
+                                   f"p.data[...] = values, or build the optimizer anew")
+            if p.grad is None:
+                grad[...] = 0
+            elif p.grad is not grad:
+                grad[...] = p.grad
+            p.grad = grad
