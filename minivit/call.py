@@ -16,7 +16,7 @@ from minivit.tape import Node
 
 def is_tensor(value):
     """Whether `value` can stand on the tape."""
-    return hasattr(value, "edge")
+    return hasattr(type(value), "edge")
 
 
 def operands(function, inputs):

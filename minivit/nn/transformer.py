@@ -25,7 +25,7 @@ class Attention(Module):
         """rows: a slice of the tokens, if only theirs are wanted of the result."""
         B, N, D = x.shape
         qkv = self.qkv(x).reshape(B, N, 3, self.heads, D // self.heads)
-        q, k, v = (part.swapaxes(1, 2) for part in qkv.unbind(2))           # (B, H, N, K) each
+        q, k, v = qkv.transpose(2, 0, 3, 1, 4).unbind(0)                    # (B, H, N, K) each
         if rows is not None:
             q = q[:, :, rows]
         y = ops.attention(q, k, v, dropout=self.attn_drop if self.training else 0.0)

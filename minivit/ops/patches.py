@@ -89,11 +89,11 @@ def gather(images, g):
         border = xp.zeros((B, C) + g.padded, images.dtype)
         border[(slice(None), slice(None)) + g.inside()] = images
         images = border
-    patches = xp.empty((B,) + g.grid + (C,) + g.size, images.dtype)
-    for y in range(g.size[0]):
-        for x in range(g.size[1]):
-            patches[..., y, x] = images[(slice(None), slice(None)) + g.windows(y, x)].transpose(0, 2, 3, 1)
-    return patches.reshape(B, *g.grid, -1)
+    b, c, y, x = images.strides
+    windows = xp.lib.stride_tricks.as_strided(          # a view (B, Gy, Gx, C, Py, Px): overlapping windows share pixels
+        images, (B,) + g.grid + (C,) + g.size,
+        (b, y * g.stride[0], x * g.stride[1], c, y * g.dilation[0], x * g.dilation[1]))
+    return windows.reshape(B, *g.grid, -1)
 
 
 def scatter(patches, g):

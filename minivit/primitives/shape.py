@@ -64,16 +64,16 @@ class Unbind(Primitive):
 
     @staticmethod
     def forward(ctx, x, axis):
-        ctx.axis, ctx.shape, ctx.dtype = axis, x.shape, x.dtype
-        return tuple(xp_of(x).moveaxis(x, axis, 0))
+        ctx.save(x)
+        ctx.before = (slice(None),) * (axis % x.ndim)
+        return tuple(x[ctx.before + (k,)] for k in range(x.shape[axis]))
 
     @staticmethod
     def backward(ctx, *dy):
-        xp = xp_of(*dy)
-        dx = xp.empty(ctx.shape, ctx.dtype)
-        parts = xp.moveaxis(dx, ctx.axis, 0)
+        x, = ctx.saved
+        dx = xp_of(x).empty_like(x)         # in the order of x in memory: undoing a transpose of it is then free
         for k, gradient in enumerate(dy):
-            parts[k] = 0 if gradient is None else gradient
+            dx[ctx.before + (k,)] = 0 if gradient is None else gradient
         return dx
 
 
