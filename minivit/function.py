@@ -3,12 +3,11 @@
 - `Function`: base class of every operation; its forms (composed, array, cuda) are a table
 - `Context`: what one call leaves for its backward
 - `Primitive`: an operation with one form, the alphabet in which `composed` forms are written
-- `unbroadcast(gradient, like)`: the backward of broadcasting; `sum_of_rows`: of an offset added to every row
+- `unbroadcast(gradient, shape)`: the backward of broadcasting; `sum_of_rows`: of an offset added to every row
 
 Nothing here knows Tensors. Because backward works on plain arrays it cannot itself be differentiated: minivit computes
 first-order gradients only.
 """
-import numpy as np
 
 from minivit.backend import xp_of
 
@@ -77,12 +76,11 @@ class Primitive(Function, abstract=True):
     portable = True
 
 
-def unbroadcast(gradient, like):
-    """`gradient` summed over the axes along which `like` (an array or a scalar) was repeated to reach its shape.
+def unbroadcast(gradient, shape):
+    """`gradient` summed over the axes along which an array of `shape` (() for a number) was repeated to reach its own.
 
     Broadcasting copies a value to many places; its gradient is the sum of theirs.
     """
-    shape = np.shape(like)
     if gradient.shape == shape:
         return gradient
     added = gradient.ndim - len(shape)

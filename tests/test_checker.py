@@ -118,7 +118,7 @@ wrong("dropout without 1 / (1 - p)", "dropout", TOKENS)(lambda ctx, dy: dy * (ct
 wrong("erf without 2 / sqrt(pi)", "erf", (2, 3))(lambda ctx, dy: dy * np.exp(-ctx.saved[0] ** 2))
 wrong("pow without its factor", "pow", (2, 3))(lambda ctx, dy: dy * ctx.saved[0] ** (ctx.p - 1))
 wrong("add takes the first row where it should add up all", "add", (2, 3))(
-    lambda ctx, dy: (dy, dy if np.shape(ctx.saved[1]) == dy.shape else dy[:1]))
+    lambda ctx, dy: (dy, dy if ctx.shapes[1] == dy.shape else dy[:1]))
 wrong("no gradient for one input", "mul", (2, 3))(lambda ctx, dy: (dy * ctx.saved[1], None))
 wrong("matmul: da transposed", "matmul", (3, 3, 3))(lambda ctx, dy: (ctx.saved[1] @ dy.T, ctx.saved[0].T @ dy))
 wrong("matmul: db with a not transposed", "matmul", (3, 3, 3))(lambda ctx, dy: (dy @ ctx.saved[1].T, ctx.saved[0] @ dy))

@@ -1,10 +1,13 @@
 """erf and GELU on dense grids: float64 against Python's math, float32 against float64, and the ends of the line."""
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minivit import Tensor, ops, using
+from minivit.ops.gelu import ODD
 from minivit.primitives.erf import erf
 
 GRID = np.concatenate([np.linspace(-7, 7, 20001), [0.0, -0.0, 1e-30, -1e-30, 0.46875, 4.0, 1e4, -1e4, 1e300, -1e300]])
@@ -84,3 +87,11 @@ class TestGELU:
     def test_large_numbers(self, dtype):
         value, slope = value_and_slope(ops.gelu, np.array([-1e30, -1e4, 1e4, 1e30], dtype))
         assert np.array_equal(value, np.array([0, 0, 1e4, 1e30], dtype)) and np.array_equal(slope, [0, 0, 1, 1])
+
+
+def test_the_constants_of_gelu_are_those_that_their_script_finds():
+    path = Path(__file__).parent.parent / "examples" / "fit_gelu.py"
+    fit = runpy.run_path(str(path))["fit"]
+    constants, error = fit()
+    np.testing.assert_allclose(constants, ODD, rtol=2e-4)           # the error is flat around the best
+    assert error < 7e-8

@@ -3,21 +3,30 @@ import numpy as np
 import pytest
 
 from minivit import Tensor, nn, ops
-from minivit.models import ViTConfig, VisionTransformer
-from minivit.models.vit import Block
+from minivit.models import DistilledConfig, DistilledVisionTransformer, ViTConfig, VisionTransformer
+from minivit.models.blocks import block_of
 
-CONFIG = ViTConfig(image_size=(6, 9), patch_size=3, in_chans=2, num_classes=5, embed_dim=8, depth=2, num_heads=2,
-                   mlp_ratio=2.0, zero_head=False, pos_std=0.2)
+SMALL = dict(image_size=(6, 9), patch_size=3, in_chans=2, num_classes=5, embed_dim=8, depth=2, num_heads=2,
+             mlp_ratio=2.0, zero_head=False, pos_std=0.2)
+CONFIG = ViTConfig(**SMALL)
+BLOCKS = {"pre-norm": CONFIG, "layer scale": ViTConfig(**SMALL, layer_scale=0.5),
+          "post-norm": ViTConfig(**SMALL, norm_first=False),
+          "no residuals": ViTConfig(**SMALL, attn_residual=False, mlp_residual=False)}
+MODELS = {name: (VisionTransformer, config, slice(0, 1)) for name, config in BLOCKS.items()} | {
+    "registers": (VisionTransformer, ViTConfig(**SMALL, registers=2), slice(0, 1)),
+    "distilled": (DistilledVisionTransformer, DistilledConfig(**SMALL), slice(0, 2))}
+LAYERS = {"attention": nn.Attention(8, 2, 0)} | {
+    name: block_of(config)(config, 0.0, 0) for name, config in BLOCKS.items()}
 SLICES = [slice(0, 1), slice(2, 5), slice(None), slice(None, None, 3), slice(-1, None)]
 
 
-def everything(head_rows, dtype):
+def everything(model, dtype):
     """The logits, and the gradients of the images and of every parameter."""
-    model = VisionTransformer(CONFIG).astype(dtype)
-    model.head_rows = head_rows
+    model.astype(dtype)
     images = Tensor(np.random.default_rng(0).standard_normal((4, 2, 6, 9)).astype(dtype), requires_grad=True)
     logits = model(images)
-    ops.cross_entropy(logits, np.array([0, 4, 2, 1])).backward()
+    logits = ops.concat(logits) if isinstance(logits, tuple) else logits
+    ops.cross_entropy(logits, np.arange(len(logits)) % 5).backward()
     return {"logits": logits.data, "images": images.grad} | {name: p.grad for name, p in model.named_parameters()}
 
 
@@ -26,9 +35,12 @@ def tokens(dtype=np.float64):
 
 
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-6), ("float64", 1e-12)])
-def test_a_model_gives_the_same_logits_and_gradients(dtype, tolerance):
-    assert VisionTransformer.head_rows == slice(0, 1)
-    found, expected = everything(slice(0, 1), dtype), everything(None, dtype)
+@pytest.mark.parametrize("kind, config, head_rows", MODELS.values(), ids=MODELS)
+def test_a_model_gives_the_same_logits_and_gradients(kind, config, head_rows, dtype, tolerance):
+    part, whole = kind(config), kind(config)
+    assert part.head_rows == head_rows
+    whole.head_rows = None
+    found, expected = everything(part, dtype), everything(whole, dtype)
     assert found.keys() == expected.keys() and len(found) > 30
     for name, truth in expected.items():
         assert np.abs(truth).max() > 0, name
@@ -36,9 +48,9 @@ def test_a_model_gives_the_same_logits_and_gradients(dtype, tolerance):
 
 
 @pytest.mark.parametrize("rows", SLICES, ids=str)
-@pytest.mark.parametrize("layer", [nn.Attention(8, 2, 0).astype("float64"), Block(CONFIG, 0.0, 0).astype("float64")],
-                         ids=["Attention", "Block"])
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_rows_are_those_of_the_whole(layer, rows):
+    layer.astype("float64")
     whole, part = tokens(), tokens()
     y, expected = layer(part, rows=rows), layer(whole)[:, rows]
     assert y.shape == expected.shape

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minivit.data import ImageError, mnist5k, read_image
+from minivit.data import ImageError, image_pixels, mnist5k, read_image
 
 
 def random_images(*shape, seed=0):
@@ -77,9 +77,11 @@ def test_read_image_puts_transparent_parts_on_black(tmp_path):
 
 
 def test_read_image_brings_16_bits_to_8(tmp_path):
-    deep = np.array([[0, 257, 128 * 257 + 200, 65535]], np.uint16)
+    deep = np.array([[0, 128, 129, 257, 128 * 257 + 200, 65535]], np.uint16)
     path = saved(tmp_path, Image.fromarray(deep))
-    np.testing.assert_array_equal(read_image(path, (1, 4), 1)[..., 0], [[0, 1, 129, 255]])
+    np.testing.assert_array_equal(read_image(path, (1, 6), 1)[..., 0], [[0, 0, 1, 1, 129, 255]])
+    wide = Image.fromarray(np.array([[-5, 257, 70_000]], np.int32))         # Pillow's mode I has 32 bits and a sign
+    np.testing.assert_array_equal(image_pixels(wide, (1, 3), 1)[..., 0], [[0, 1, 255]])
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
@@ -95,10 +97,18 @@ def test_read_image_takes_cmyk(tmp_path):
     np.testing.assert_allclose(read_image(path, (4, 4), 1)[0, 0], [76], atol=4)
 
 
-@pytest.mark.parametrize("width, height", [(1, 2_000_000), (2_000_000, 1)])
-def test_read_image_takes_any_proportions(tmp_path, width, height):
+@pytest.mark.parametrize("width, height", [(1, 200_000), (2_000_000, 1)])
+def test_read_image_takes_long_and_thin_pictures(tmp_path, width, height):
     path = saved(tmp_path, Image.new("1", (width, height), 1))
-    assert (read_image(path, (3, 70), 1) == 255).all()
+    assert (read_image(path, (3, 4), 1) == 255).all()
+
+
+def test_read_image_refuses_what_would_be_large_when_scaled(tmp_path):
+    """2,000,000 x 1 pixels that cover (3, 70) are 140,000,000 x 70: 10 GB, all but the middle cut off."""
+    path = saved(tmp_path, Image.new("1", (1, 2_000_000), 1))
+    with pytest.raises(ImageError, match="image.png: a picture of 2000000 x 1 pixels is too long and thin: scaled to "
+                                         "140000000 x 70 it has more than 64 million; cut it first"):
+        read_image(path, (3, 70), 1)
 
 
 def png_header(width, height):
@@ -111,11 +121,11 @@ def png_header(width, height):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("width, height", [(4001, 4000), (10_000, 10_000), (100_000, 100_000)])
+@pytest.mark.parametrize("width, height", [(8001, 8000), (10_000, 10_000), (100_000, 100_000)])
 def test_read_image_refuses_large_images_before_decoding(tmp_path, width, height):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(width, height))
-    with pytest.raises(ImageError, match="bomb.png has more than 16000000 pixels"):
+    with pytest.raises(ImageError, match="bomb.png has more than 64 million pixels"):
         read_image(path, (28, 28), 1)
 
 

@@ -3,7 +3,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minivit.models import ViTConfig, VisionTransformer
+from minivit.models import ViTConfig, VisionTransformer, preset
 from minivit.streams import stream
 
 
@@ -38,10 +38,13 @@ CONFIGS = {
     "net3": Benchmark(_vit(32, 3, 4, 64, 4, 8, 128), 50),
 }
 
+# For inference alone: DeiT-Ti/16 at 224 pixels, image by image and a few at a time.
+INFERENCE = CONFIGS | {f"deit{batch}": Benchmark(preset("deit_tiny_patch16_224"), batch) for batch in (1, 2, 8)}
+
 
 def setting(name, gelu="none"):
     """(model, images (B, C, Sy, Sx) float32, labels (B,)) of a configuration: the same at every call."""
-    benchmark = CONFIGS[name]
+    benchmark = INFERENCE[name]
     config = replace(benchmark.model, gelu=gelu)
     rng = stream(0, place=f"benchmark {name}")
     images = rng.standard_normal((benchmark.batch, config.in_chans) + config.image_size, dtype=np.float32)

@@ -3,6 +3,7 @@
     python examples/benchmarks/inference.py --config mnist28 --peer torch
 """
 import numpy as np
+from configs import INFERENCE
 from measure import arguments, compare
 
 
@@ -19,4 +20,4 @@ def agree(ours, theirs):
 
 
 if __name__ == "__main__":
-    compare(arguments(__doc__), work, agree, share_of_gflop=1 / 3, script=__file__)
+    compare(arguments(__doc__, INFERENCE), work, agree, share_of_gflop=1 / 3, script=__file__)

@@ -11,7 +11,7 @@ import sys
 import time
 
 import numpy as np
-from configs import CONFIGS, setting
+from configs import INFERENCE, setting
 from peers import PEERS, TANH_GELU, Minivit
 from threadpoolctl import threadpool_limits
 
@@ -20,10 +20,10 @@ from minivit.backend import cpu_count
 MODULES = dict(zip(PEERS, PEERS)) | {"torch-compile": "torch"}
 
 
-def arguments(description):
-    """The options that the benchmarks share."""
+def arguments(description, configs):
+    """The options that the benchmarks share; configs: the configurations that there are."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--config", action="append", choices=CONFIGS, help="configuration; may be given more than once "
+    parser.add_argument("--config", action="append", choices=configs, help="configuration; may be given more than once "
                         "(default: all)")
     parser.add_argument("--peer", action="append", choices=PEERS, help="peer; may be given more than once (default: "
                         "torch)")
@@ -31,7 +31,9 @@ def arguments(description):
     parser.add_argument("--threads", type=int, default=cpu_count(), help="threads of each side (default: one per core)")
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
     parser.add_argument("--memory-of", nargs=2, metavar=("SIDE", "CONFIG"), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.config = options.config or list(configs)
+    return options
 
 
 def side(name, config, threads, gelu="none"):
@@ -102,7 +104,7 @@ def compare(options, work, agree, share_of_gflop, script):
     ceiling, rows = gemm_ceiling(options.threads), []
     print(f"{options.threads} threads, GEMM ceiling {ceiling:.0f} GFLOP/s, {options.pairs} pairs; ratio: minivit's "
           f"speed over the peer's")
-    for config in options.config or CONFIGS:
+    for config in options.config:
         for peer in options.peer or ["torch"]:
             try:
                 importlib.import_module(MODULES[peer])
@@ -121,8 +123,8 @@ def _compare_one(config, peer, options, work, agree, share_of_gflop, ceiling, sc
     with ours.running(), theirs.running():
         agree(ours, theirs)
     a, b = pairs(ours, theirs, work, options.pairs)
-    ratio, batch = b / a, CONFIGS[config].batch
-    gflops = CONFIGS[config].gflop * share_of_gflop / np.median(a)
+    ratio, batch = b / a, INFERENCE[config].batch
+    gflops = INFERENCE[config].gflop * share_of_gflop / np.median(a)
     row = {"config": config, "peer": peer, "threads": options.threads, "pairs": options.pairs,
            "ratio_median": float(np.median(ratio)), "ratio_min": float(ratio.min()), "ratio_max": float(ratio.max()),
            "images_per_s": batch / float(np.median(a)), "peer_images_per_s": batch / float(np.median(b)),

@@ -14,6 +14,7 @@ from minivit.data import Batch
 from minivit.modes import no_grad
 from minivit.optim import AdamW
 from minivit.train.gradients import gradients
+from minivit.train.losses import Classification
 from minivit.train.workers import Workers, parts
 
 LR, WEIGHT_DECAY = 1e-4, 0.01
@@ -32,7 +33,7 @@ class Minivit:
 
     def step(self):
         self.optimizer.zero_grad()
-        result = gradients(self.model, ops.cross_entropy, self.batch, 0, 0, self.workers)
+        result = gradients(self.model, Classification(), self.batch, 0, 0, self.workers)
         self.optimizer.step()
         return result.loss
 
@@ -41,6 +42,7 @@ class Minivit:
 
     @no_grad()
     def infer(self):
+        self.model.eval()
         cuts = parts(len(self.batch), self.model.token_shape)
         return np.concatenate(self.workers.map(lambda cut: self.model(Tensor(self.batch.images[cut])).data, cuts))
 

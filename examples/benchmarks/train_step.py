@@ -3,6 +3,7 @@
     python examples/benchmarks/train_step.py --config mnist28 --peer torch
 """
 import numpy as np
+from configs import CONFIGS
 from measure import arguments, compare
 from peers import CHECKED
 
@@ -24,4 +25,4 @@ def agree(ours, theirs):
 
 
 if __name__ == "__main__":
-    compare(arguments(__doc__), work, agree, share_of_gflop=1, script=__file__)
+    compare(arguments(__doc__, CONFIGS), work, agree, share_of_gflop=1, script=__file__)

@@ -6,21 +6,29 @@
         batch.images, batch.labels              # float32 (B, C, Sy, Sx), int64 (B,)
 
 A `DataSet` holds uint8 images as files have them, (n, Sy, Sx, C); a `Loader` shuffles, augments and
-normalises them into float32, (B, C, Sy, Sx). Pillow is loaded only when `read_image` needs it.
+normalises them into float32, (B, C, Sy, Sx).
+
+    how = Preprocessing((224, 224), crop_pct=0.9)               # what a trained model wants pictures to look like
+    pixels = read_image("cat.jpg", how, channels=3)             # uint8 (Sy, Sx, C)
+    images = normalise(pixels[None], how.mean, how.std)         # float32 (1, C, Sy, Sx)
+
+Pillow is loaded only when pictures are read.
 """
 from pathlib import Path
 
 from minivit.data.augment import ShiftRotate, shift_rotate
 from minivit.data.dataset import DataSet, Split, mean_std, normalise
 from minivit.data.idx import read_idx
-from minivit.data.images import ImageError, read_image
+from minivit.data.imagenet import imagenet_classes
+from minivit.data.images import ImageError, image_pixels, read_image
 from minivit.data.loader import Batch, Loader
 from minivit.data.mnist import mnist5k, mnist_folder
+from minivit.data.preprocess import Preprocessing
 from minivit.errors import unknown
 
-__all__ = ["Batch", "DataSet", "ImageError", "Loader", "ShiftRotate", "Split", "mean_std",
-           "mnist5k", "mnist_folder", "normalise", "open_dataset", "read_idx", "read_image",
-           "shift_rotate"]
+__all__ = ["Batch", "DataSet", "ImageError", "Loader", "Preprocessing", "ShiftRotate", "Split", "image_pixels",
+           "imagenet_classes", "mean_std", "mnist5k", "mnist_folder", "normalise", "open_dataset", "read_idx",
+           "read_image", "shift_rotate"]
 
 _BY_NAME = {"mnist5k": mnist5k}
 

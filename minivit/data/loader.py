@@ -30,6 +30,10 @@ class Batch:
     def __len__(self):
         return len(self.labels)
 
+    def __getitem__(self, cut):
+        """The part of the batch in a slice."""
+        return Batch(self.images[cut], self.labels[cut], self.index[cut])
+
 
 @dataclass(frozen=True, eq=False)
 class Loader:

@@ -1,15 +1,17 @@
 """One table of cases: a row per operation, which every form, device and test runs.
 
 A row is a function (rng, shape) -> (f, inputs): inputs are named float64 arrays, f takes them as Tensors. Rows named
-`op:variant` belong to `op`. A new operation is one new row; a test fails if a Function has none.
+`op:variant` belong to `op`. A new operation is one new row; a test fails if a Function has none. Rows for images are in
+image_rows.py.
 """
 from dataclasses import dataclass
 
 import numpy as np
 
 from minivit import ops
+from minivit.gradcheck import image_rows
 from minivit.primitives import Cast
-from minivit.tensor import Tensor, apply
+from minivit.tensor import apply
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,6 @@ CASES = {}
 MATRIX = ((2, 3), (1, 4), (5, 1))
 TOKENS = ((2, 3, 5), (1, 1, 4), (3, 2, 33))
 HEADS = ((2, 2, 3, 4), (1, 1, 1, 1), (1, 3, 5, 2))
-IMAGES = ((2, 2, 6, 5), (1, 1, 4, 4), (1, 3, 5, 9))
 
 
 def case(name, shapes, *covers):
@@ -83,6 +84,7 @@ _unary("sqrt", lambda x: x.sqrt(), positive=True)
 _unary("tanh", lambda x: x.tanh())
 _unary("erf", lambda x: x.erf())
 _unary("abs", abs)
+_unary("relu", ops.relu)
 _unary("sum", lambda x: x.sum())
 _unary("sum:axis", lambda x: x.sum(axis=-1, keepdims=True))
 _unary("sum:axes", lambda x: x.sum(axis=(0, 1)))
@@ -207,17 +209,5 @@ def _linear(rng, shape):
     return ops.linear, inputs
 
 
-def _patches(name, merge, **options):
-    @case(name, IMAGES)
-    def make(rng, shape):
-        images = rng.standard_normal(shape)
-        patches = ops.extract_patches(Tensor(images), **options)
-        if merge:
-            return (lambda x: ops.merge_patches(x, shape[2:], **options)), {"patches": patches.data}
-        return (lambda x: ops.extract_patches(x, **options)), {"images": images}
-
-
-_patches("extract_patches", False, size=2)
-_patches("extract_patches:overlap", False, size=(3, 2), stride=(1, 2), padding="SAME", dilation=(1, 2))
-_patches("merge_patches", True, size=2)
-_patches("merge_patches:overlap", True, size=(3, 2), stride=(1, 2), padding="SAME", dilation=(1, 2))
+for _name, _shapes, _make in image_rows.ROWS:
+    case(_name, _shapes)(_make)

@@ -7,9 +7,15 @@
 from dataclasses import asdict, fields, replace
 
 from minivit.errors import unknown
+from minivit.models.cnn import CNN, CNN_PRESETS, CNNConfig
+from minivit.models.deit import DistilledConfig, DistilledVisionTransformer
+from minivit.models.hybrid import HybridConfig, HybridVisionTransformer
+from minivit.models.resnet import RESNET_PRESETS, ResNet, ResNetConfig
 from minivit.models.vit import ViTConfig, VisionTransformer
 
-ARCHITECTURES = {"vit": (ViTConfig, VisionTransformer)}
+ARCHITECTURES = {"vit": (ViTConfig, VisionTransformer), "deit": (DistilledConfig, DistilledVisionTransformer),
+                 "hybrid": (HybridConfig, HybridVisionTransformer), "cnn": (CNNConfig, CNN),
+                 "resnet": (ResNetConfig, ResNet)}
 
 # Dosovitskiy et al. 2020, table 1; Ti and S from Touvron et al. 2021, arXiv 2012.12877, table 1.
 _SIZES = {"tiny": dict(embed_dim=192, depth=12, num_heads=3), "small": dict(embed_dim=384, depth=12, num_heads=6),
@@ -20,15 +26,40 @@ _PATCHES = {"tiny": (16,), "small": (16, 32), "base": (8, 16, 32), "large": (16,
 PRESETS = {f"vit_{size}_patch{patch}_224": ViTConfig(patch_size=patch, **_SIZES[size])
            for size, patches in _PATCHES.items() for patch in patches}
 
+# Without a class token, the head reads the mean of the patches (Zhai et al. 2021, arXiv 2106.04560).
+PRESETS |= {f"vit_{size}_patch16_gap_224": ViTConfig(class_token=False, pool="mean", **_SIZES[size])
+            for size in ("small", "base")}
+
+# Touvron et al. 2020, arXiv 2012.12877, tables 1 and 9: other first values, and no dropout but stochastic depth.
+_DEIT = dict(weight_init="normal", zero_head=False, drop_path_rate=0.1)
+PRESETS |= {f"deit_{size}_patch16_224": ViTConfig(**_SIZES[size], **_DEIT) for size in ("tiny", "small", "base")}
+PRESETS |= {f"deit_{size}_distilled_patch16_224": DistilledConfig(**_SIZES[size], **_DEIT)
+            for size in ("tiny", "small", "base")}
+PRESETS |= {"deit_base_patch16_384": ViTConfig(384, **_SIZES["base"], **_DEIT),
+            "deit_base_distilled_patch16_384": DistilledConfig(384, **_SIZES["base"], **_DEIT)}
+
+# Steiner et al. 2021, "How to train your ViT?", arXiv 2106.10270, table 1; R50 before a base model has no fourth stage.
+PRESETS |= {"vit_tiny_r_s16_p8_224": HybridConfig(patch_size=8, layers=(), **_SIZES["tiny"]),
+            "vit_small_r26_s32_224": HybridConfig(layers=(2, 2, 2, 2), **_SIZES["small"]),
+            "vit_base_r26_s32_224": HybridConfig(layers=(2, 2, 2, 2), **_SIZES["base"]),
+            "vit_base_r50_s16_224": HybridConfig(layers=(3, 4, 9), **_SIZES["base"]),
+            "vit_large_r50_s32_224": HybridConfig(layers=(3, 4, 6, 3), **_SIZES["large"])}
+
 # Small ones, for images of 28x28 (grey) and 32x32 (colour), trained from scratch on few images. Their positions begin
 # at 0.2: at 0.02, a fiftieth of the tokens they are added to, they take epochs to be told apart.
+_NANO_R = dict(layers=(1, 1), channels=(32, 64), stem_width=16, small_stem=True, groups=8)
 PRESETS |= {
     "vit_nano_patch7_28": ViTConfig(28, 7, 1, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2),
     "vit_nano_patch4_28": ViTConfig(28, 4, 1, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2),
     "vit_nano_patch4_32": ViTConfig(32, 4, 3, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2),
     "vit_micro_patch4_32": ViTConfig(32, 4, 3, 10, embed_dim=96, depth=6, num_heads=6, pos_std=0.2),
     "vit_tiny_patch4_32": ViTConfig(32, 4, 3, 10, pos_std=0.2, **_SIZES["tiny"]),
-}
+    "vit_nano_r_28": HybridConfig(28, 2, 1, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2, **_NANO_R),
+    "vit_nano_r_32": HybridConfig(32, 2, 3, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2, **_NANO_R),
+    "deit_nano_distilled_patch7_28": DistilledConfig(28, 7, 1, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2),
+    "deit_nano_distilled_patch4_32": DistilledConfig(32, 4, 3, 10, embed_dim=64, depth=4, num_heads=4, pos_std=0.2),
+    "deit_micro_distilled_patch4_32": DistilledConfig(32, 4, 3, 10, embed_dim=96, depth=6, num_heads=6, pos_std=0.2),
+} | CNN_PRESETS | RESNET_PRESETS
 
 
 def preset(name, **changes):

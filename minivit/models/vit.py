@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minivit import nn, ops
+from minivit.models.blocks import block_of
+from minivit.models.positions import sincos_2d
 from minivit.models.settings import check, setting
 from minivit.nn import init
 from minivit.ops.gelu import APPROXIMATIONS
@@ -25,7 +27,8 @@ from minivit.streams import stream
 class ViTConfig:
     """Everything that shapes a Vision Transformer. Sizes are pixels, (y, x) or one number for both.
 
-    Raises ValueError, naming the field, for a value of another type or out of range.
+    Raises ValueError, naming the field, for a value of another type or out of range, and for fields that contradict
+    each other.
     """
 
     image_size: tuple = setting((224, 224), "height and width of the images, in pixels")
@@ -36,11 +39,26 @@ class ViTConfig:
     depth: int = setting(12, "blocks", least=1)
     num_heads: int = setting(3, "attention heads H", least=1)
     mlp_ratio: float = setting(4.0, "width F of the MLP, in widths D", least=0.01)
+    pos_embed: str = setting("learned", "positions: learned, learned-2d (rows and columns), sincos-2d (fixed) or none",
+                             choices=("learned", "learned-2d", "sincos-2d", "none"))
     pos_std: float = setting(0.02, "standard deviation of the first position embeddings", least=0)
-    gelu: str = setting("none", "GELU: none (exact) or tanh (as in the authors' code)")
+    prefix_positions: bool = setting(True, "learned positions for class token and registers too, not for patches alone")
+    class_token: bool = setting(True, "a class token before the patches")
+    registers: int = setting(0, "register tokens, which patches attend to and the head does not read", least=0)
+    pool: str = setting("token", "what the head reads: token (the class token) or mean (of the patches)",
+                        choices=("token", "mean"))
+    fc_norm: bool = setting(False, "with pool mean: layer norm of the mean, not of every token before it")
+    gelu: str = setting("none", "GELU: none (exact) or tanh (as in the authors' code)", choices=APPROXIMATIONS)
     qkv_bias: bool = setting(True, "biases for queries, keys and values")
-    representation_size: int = setting(0, "width of a hidden tanh layer in the head; 0: the head is linear", least=0)
+    layer_scale: float = setting(0.0, "first value of LayerScale's factors; 0: no LayerScale", least=0)
+    norm_first: bool = setting(True, "layer norm before each branch (pre-norm), not after each addition (post-norm)")
+    attn_residual: bool = setting(True, "add what attention returns to its input, instead of replacing it")
+    mlp_residual: bool = setting(True, "add what the MLP returns to its input, instead of replacing it")
+    representation_size: int = setting(0, "width of a hidden layer in the head; 0: the head is linear", least=0)
+    representation_act: str = setting("tanh", "function of that hidden layer: tanh or gelu", choices=("tanh", "gelu"))
     zero_head: bool = setting(True, "start the head at 0, so that the first loss is log(classes)")
+    weight_init: str = setting("xavier", "first weights: xavier (the authors') or normal (0.02, DeiT's)",
+                               choices=("xavier", "normal"))
     drop_rate: float = setting(0.0, "dropout after positions, attention and in the MLP", least=0, below=1)
     attn_drop_rate: float = setting(0.0, "dropout of attention weights", least=0, below=1)
     drop_path_rate: float = setting(0.0, "stochastic depth of the last block; it grows linearly from 0", least=0,
@@ -51,38 +69,50 @@ class ViTConfig:
         object.__setattr__(self, "image_size", pair(self.image_size, "image_size"))
         object.__setattr__(self, "patch_size", pair(self.patch_size, "patch_size"))
         check(self)
-        if self.gelu not in APPROXIMATIONS:
-            raise ValueError(f"gelu must be one of {APPROXIMATIONS}, not {self.gelu!r}")
         if self.embed_dim % self.num_heads:
             raise ValueError(f"embed_dim {self.embed_dim} is not divisible by num_heads {self.num_heads}")
+        if int(self.embed_dim * self.mlp_ratio) < 1:
+            raise ValueError(f"mlp_ratio {self.mlp_ratio} of embed_dim {self.embed_dim} leaves the MLP no width")
+        parts = {"learned-2d": 2, "sincos-2d": 4}.get(self.pos_embed, 1)
+        if self.embed_dim % parts:
+            raise ValueError(f"pos_embed {self.pos_embed} is made of {parts} parts of equal width, and embed_dim "
+                             f"{self.embed_dim} is not divisible by {parts}")
+        if self.pool == "token" and not self.class_token:
+            raise ValueError("pool token reads the class token, and class_token is false: set pool to mean")
+        if self.fc_norm and self.pool != "mean":
+            raise ValueError("fc_norm is the layer norm of a mean over patches: set pool to mean")
+        if self.layer_scale and not (self.norm_first and self.attn_residual and self.mlp_residual):
+            raise ValueError("layer_scale is for the usual block: leave norm_first and the residuals on, or set "
+                             "layer_scale to 0")
+        if self.drop_path_rate and not (self.attn_residual and self.mlp_residual):
+            raise ValueError("drop_path_rate drops a branch, and without its residual nothing would be left of the "
+                             "image: set drop_path_rate to 0")
 
 
-class Block(nn.Module):
-    """One layer of the encoder: attention between tokens, then an MLP on each, both added to the residual stream."""
+class Positions2d(nn.Module):
+    """Learned positions (1, Gy * Gx, D): half of each is that of the patch's row, half its column's (app. D.4)."""
 
-    def __init__(self, config, drop_path, rng):
-        D = config.embed_dim
-        self.norm1 = nn.LayerNorm(D, config.norm_eps)
-        self.attn = nn.Attention(D, config.num_heads, rng, config.qkv_bias, config.attn_drop_rate, config.drop_rate)
-        self.norm2 = nn.LayerNorm(D, config.norm_eps)
-        self.mlp = nn.Mlp(D, int(D * config.mlp_ratio), rng, config.drop_rate, config.gelu)
-        self.drop_path = nn.DropPath(drop_path)
+    def __init__(self, grid, D, std, rng):
+        self.grid = grid
+        self.y = nn.Parameter(init.normal(rng, (grid[0], 1, D // 2), std))
+        self.x = nn.Parameter(init.normal(rng, (1, grid[1], D // 2), std))
 
-    def forward(self, x, rows=None):
-        """rows: a slice of the tokens, if only theirs are wanted of the result; the others still are keys, values."""
-        kept = x if rows is None else x[:, rows]
-        x = kept + self.drop_path(self.attn(self.norm1(x), rows))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+    def forward(self):
+        Gy, Gx, half = *self.grid, self.y.shape[2]
+        both = ops.concat([self.y.expand(Gy, Gx, half), self.x.expand(Gy, Gx, half)], axis=2)
+        return both.reshape(1, Gy * Gx, 2 * half)
 
 
 class PreLogits(nn.Module):
-    """The hidden layer of an MLP head: tanh, as in the paper's pre-training (section 3.1)."""
+    """The hidden layer of an MLP head: tanh, as in the paper's pre-training (section 3.1), or GELU."""
 
-    def __init__(self, D, size, rng):
+    def __init__(self, D, size, act, rng):
+        self.act = act
         self.fc = nn.Linear(D, size, rng)
 
     def forward(self, x):
-        return self.fc(x).tanh()
+        x = self.fc(x)
+        return x.tanh() if self.act == "tanh" else ops.gelu(x)
 
 
 class VisionTransformer(nn.Module):
@@ -96,35 +126,100 @@ class VisionTransformer(nn.Module):
 
     def __init__(self, config, seed=0):
         self.config = config
-        rng = stream(seed, place="init")
-        D = config.embed_dim
-        self.patch_embed = nn.PatchEmbed(config.image_size, config.patch_size, config.in_chans, D, rng)
-        N = 1 + self.patch_embed.grid[0] * self.patch_embed.grid[1]
-        self.cls_token = nn.Parameter(init.zeros((1, 1, D)))
-        self.pos_embed = nn.Parameter(init.normal(rng, (1, N, D), config.pos_std))
+        rng, D = stream(seed, place="init"), config.embed_dim
+        self.set_patches(rng)
+        self.set_tokens(rng)
+        self.set_positions(rng)
         self.pos_drop = nn.Dropout(config.drop_rate)
-        rates = np.linspace(0, config.drop_path_rate, config.depth).tolist()
-        self.blocks = [Block(config, rate, rng) for rate in rates]
-        self.norm = nn.LayerNorm(D, config.norm_eps)
+        block, rates = block_of(config), np.linspace(0, config.drop_path_rate, config.depth).tolist()
+        self.blocks = [block(config, rate, rng) for rate in rates]
+        self.norm = None if config.fc_norm else nn.LayerNorm(D, config.norm_eps)
+        self.fc_norm = nn.LayerNorm(D, config.norm_eps) if config.fc_norm else None
         hidden = config.representation_size
-        self.pre_logits = PreLogits(D, hidden, rng) if hidden else None
-        self.head = nn.Linear(hidden or D, config.num_classes, rng)
-        if config.zero_head:
-            self.head.weight = nn.Parameter(init.zeros(self.head.weight.shape))
+        self.pre_logits = PreLogits(D, hidden, config.representation_act, rng) if hidden else None
+        if config.weight_init == "normal":
+            for _, module in self.named_modules():
+                if isinstance(module, nn.Linear):
+                    module.weight = nn.Parameter(init.normal(rng, module.weight.shape, 0.02))
+        self.head = self.new_head(rng)
+        if config.pool == "mean":
+            self.head_rows = None
+
+    def set_patches(self, rng):
+        """Set `patch_embed`: images (B, C, Sy, Sx) -> tokens (B, Gy * Gx, D), with a `grid` (Gy, Gx)."""
+        c = self.config
+        self.patch_embed = nn.PatchEmbed(c.image_size, c.patch_size, c.in_chans, c.embed_dim, rng)
+
+    def set_tokens(self, rng):
+        """Set the tokens (1, n, D) that stand before the patches: see `prefix`."""
+        c = self.config
+        self.cls_token = nn.Parameter(init.zeros((1, 1, c.embed_dim))) if c.class_token else None
+        self.reg_token = nn.Parameter(init.normal(rng, (1, c.registers, c.embed_dim), 0.02)) if c.registers else None
+
+    @property
+    def prefix(self):
+        """The tokens that stand before the patches, in order."""
+        return [token for token in (self.cls_token, self.reg_token) if token is not None]
+
+    @property
+    def num_prefix(self):
+        """How many tokens stand before the patches."""
+        return sum(token.shape[1] for token in self.prefix)
+
+    def set_positions(self, rng):
+        """Set `pos_embed`: what is added to tokens, a Parameter or a module that makes it; or fixed `waves`."""
+        c, grid = self.config, self.patch_embed.grid
+        self.pos_embed = self.waves = None
+        if c.pos_embed == "learned":
+            N = grid[0] * grid[1] + (self.num_prefix if c.prefix_positions else 0)
+            self.pos_embed = nn.Parameter(init.normal(rng, (1, N, c.embed_dim), c.pos_std))
+        elif c.pos_embed == "learned-2d":
+            self.pos_embed = Positions2d(grid, c.embed_dim, c.pos_std, rng)
+        elif c.pos_embed == "sincos-2d":
+            self.waves = sincos_2d(grid, c.embed_dim)
+
+    def new_head(self, rng):
+        """A linear classifier with the first values that the configuration asks for."""
+        c = self.config
+        head = nn.Linear(c.representation_size or c.embed_dim, c.num_classes, rng)
+        if c.zero_head:
+            head.weight = nn.Parameter(init.zeros(head.weight.shape))
+        elif c.weight_init == "normal":
+            head.weight = nn.Parameter(init.normal(rng, head.weight.shape, 0.02))
+        return head
 
     @property
     def token_shape(self):
         """(N, D) of an image in the encoder."""
-        return self.pos_embed.shape[1:]
+        Gy, Gx = self.patch_embed.grid
+        return self.num_prefix + Gy * Gx, self.config.embed_dim
 
     def forward(self, images):
-        x = self.patch_embed(images)                                        # (B, Gy * Gx, D)
-        cls_token = self.cls_token.expand(len(x), 1, x.shape[2])
-        x = self.pos_drop(ops.concat([cls_token, x], axis=1) + self.pos_embed)      # (B, N, D)
+        x = self.pos_drop(self.embed(images))
         for block in self.blocks[:-1]:
             x = block(x)
         x = self.blocks[-1](x, self.head_rows)      # after the last attention, tokens do not meet again
-        x = self.norm(x[:, 0])                                              # (B, D)
-        if self.pre_logits is not None:
-            x = self.pre_logits(x)
-        return self.head(x)                                                 # (B, Y)
+        return self.classify(x)
+
+    def embed(self, images):
+        """The first tokens (B, N, D): prefix and patches, with positions."""
+        x, c = self.patch_embed(images), self.config                        # (B, Gy * Gx, D)
+        if self.waves is not None:
+            x = x + self.waves.astype(x.dtype)
+        elif c.pos_embed == "learned-2d":
+            x = x + self.pos_embed()
+        elif c.pos_embed == "learned" and not c.prefix_positions:
+            x = x + self.pos_embed
+        if self.prefix:
+            x = ops.concat([token.expand(len(x), *token.shape[1:]) for token in self.prefix] + [x], axis=1)
+        return x + self.pos_embed if c.pos_embed == "learned" and c.prefix_positions else x
+
+    def classify(self, x):
+        """Logits (B, Y) from what the last block returns."""
+        if self.config.pool == "token":
+            x = self.norm(x[:, 0])                                          # (B, D)
+        elif self.fc_norm is not None:
+            x = self.fc_norm(x[:, self.num_prefix:].mean(1))
+        else:
+            x = self.norm(x[:, self.num_prefix:]).mean(1)
+        return self.head(x if self.pre_logits is None else self.pre_logits(x))

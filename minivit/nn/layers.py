@@ -27,6 +27,16 @@ class LayerNorm(Module):
         return ops.layernorm(x, self.weight, self.bias, self.eps)
 
 
+class LayerScale(Module):
+    """x (..., size) times learned factors `gamma` (size,), which begin at `value`: one for each number of a token."""
+
+    def __init__(self, size, value):
+        self.gamma = Parameter(init.ones((size,)) * value)
+
+    def forward(self, x):
+        return x * self.gamma
+
+
 class GELU(Module):
     """GELU, "none" (exact) or "tanh"."""
 

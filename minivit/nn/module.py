@@ -4,14 +4,30 @@
 - `Module`: its parameters and sub-modules are simply its attributes, also inside lists and dicts
 - `Sequential`: modules applied one after the other
 
+- `watching(watcher)`: a block in which every module that is called is seen
+
 There is no registration: the tree is found by looking at the attributes, in the order in which they were set, so names
 such as `blocks.0.attn.qkv.weight` are the path that one would write in Python.
 """
+import contextlib
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
 
 from minivit.tensor import Tensor
+
+_watcher = ContextVar("minivit_watcher", default=None)
+
+
+@contextlib.contextmanager
+def watching(watcher):
+    """A block in which `watcher(module, call)` stands in for every call of a module: it returns what `call()` does."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 class Parameter(Tensor):
@@ -49,7 +65,10 @@ class Module:
     training = True         # whether dropout and its like are active: see train() and eval()
 
     def __call__(self, *args, **options):
-        return self.forward(*args, **options)
+        watcher = _watcher.get()
+        if watcher is None:
+            return self.forward(*args, **options)
+        return watcher(self, lambda: self.forward(*args, **options))
 
     def named_modules(self, name=""):
         """(path, module) of this module, whose path is `name`, and of all below it."""

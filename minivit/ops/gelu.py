@@ -24,8 +24,8 @@ CUBIC = 0.044715
 SLOPE = math.sqrt(2 / math.pi)
 APPROXIMATIONS = ("none", "tanh")
 
-# u(x) = artanh(erf(x / sqrt(2))) = x (ODD[0] + ODD[1] x^2 + ...): the exact GELU as the tanh form with more terms. Found
-# by examples/fit_gelu.py; the error of x Phi(x) is at most 6.6e-8.
+# u(x) = artanh(erf(x / sqrt(2))) = x (ODD[0] + ODD[1] x^2 + ...): the exact GELU as the tanh form with more terms.
+# Found by examples/fit_gelu.py; the error of x Phi(x) is at most 6.6e-8.
 ODD = (7.97884268e-01, 3.63341492e-02, -3.30267430e-05, -5.52733742e-05, 3.97406903e-06, -1.33783092e-07,
        1.81392486e-09)
 

@@ -90,7 +90,7 @@ def gather(images, g):
         border[(slice(None), slice(None)) + g.inside()] = images
         images = border
     b, c, y, x = images.strides
-    windows = xp.lib.stride_tricks.as_strided(          # a view (B, Gy, Gx, C, Py, Px): overlapping windows share pixels
+    windows = xp.lib.stride_tricks.as_strided(          # a view (B, Gy, Gx, C, Py, Px): windows may share pixels
         images, (B,) + g.grid + (C,) + g.size,
         (b, y * g.stride[0], x * g.stride[1], c, y * g.dilation[0], x * g.dilation[1]))
     return windows.reshape(B, *g.grid, -1)

@@ -5,6 +5,8 @@ the result, one that needs the operands saves them.
 """
 import math
 
+import numpy as np
+
 from minivit.backend import xp_of
 from minivit.function import Primitive, unbroadcast
 from minivit.primitives.erf import erf
@@ -15,14 +17,13 @@ class Add(Primitive):
 
     @staticmethod
     def forward(ctx, a, b):
-        ctx.save(a, b)
+        ctx.shapes = np.shape(a), np.shape(b)
         return a + b
 
     @staticmethod
     def backward(ctx, dy):
-        a, b = ctx.saved
-        return (unbroadcast(dy, a) if ctx.needs[0] else None,
-                unbroadcast(dy, b) if ctx.needs[1] else None)
+        return (unbroadcast(dy, ctx.shapes[0]) if ctx.needs[0] else None,
+                unbroadcast(dy, ctx.shapes[1]) if ctx.needs[1] else None)
 
 
 class Sub(Primitive):
@@ -30,14 +31,13 @@ class Sub(Primitive):
 
     @staticmethod
     def forward(ctx, a, b):
-        ctx.save(a, b)
+        ctx.shapes = np.shape(a), np.shape(b)
         return a - b
 
     @staticmethod
     def backward(ctx, dy):
-        a, b = ctx.saved
-        return (unbroadcast(dy, a) if ctx.needs[0] else None,
-                unbroadcast(-dy, b) if ctx.needs[1] else None)
+        return (unbroadcast(dy, ctx.shapes[0]) if ctx.needs[0] else None,
+                unbroadcast(-dy, ctx.shapes[1]) if ctx.needs[1] else None)
 
 
 class Mul(Primitive):
@@ -51,8 +51,8 @@ class Mul(Primitive):
     @staticmethod
     def backward(ctx, dy):
         a, b = ctx.saved
-        return (unbroadcast(dy * b, a) if ctx.needs[0] else None,
-                unbroadcast(dy * a, b) if ctx.needs[1] else None)
+        return (unbroadcast(dy * b, np.shape(a)) if ctx.needs[0] else None,
+                unbroadcast(dy * a, np.shape(b)) if ctx.needs[1] else None)
 
 
 class Div(Primitive):
@@ -66,8 +66,8 @@ class Div(Primitive):
     @staticmethod
     def backward(ctx, dy):
         a, b = ctx.saved
-        return (unbroadcast(dy / b, a) if ctx.needs[0] else None,
-                unbroadcast(-dy * a / (b * b), b) if ctx.needs[1] else None)
+        return (unbroadcast(dy / b, np.shape(a)) if ctx.needs[0] else None,
+                unbroadcast(-dy * a / (b * b), np.shape(b)) if ctx.needs[1] else None)
 
 
 class Neg(Primitive):

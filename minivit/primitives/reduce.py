@@ -93,7 +93,7 @@ class MatMul(Primitive):
             dy = dy[..., None, :]
         da = db = None
         if ctx.needs[0]:
-            da = unbroadcast(dy @ columns.swapaxes(-1, -2), rows).reshape(a.shape)
+            da = unbroadcast(dy @ columns.swapaxes(-1, -2), rows.shape).reshape(a.shape)
         if ctx.needs[1]:
-            db = unbroadcast(rows.swapaxes(-1, -2) @ dy, columns).reshape(b.shape)
+            db = unbroadcast(rows.swapaxes(-1, -2) @ dy, columns.shape).reshape(b.shape)
         return da, db

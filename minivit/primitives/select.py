@@ -1,4 +1,6 @@
 """Operations that pick: parts of an array by index, or one of two arrays at each place."""
+import numpy as np
+
 from minivit.backend import xp_of
 from minivit.function import Primitive, unbroadcast
 
@@ -34,15 +36,15 @@ class Where(Primitive):
 
     @staticmethod
     def forward(ctx, a, b, condition):
-        ctx.save(a, b, condition)
+        ctx.save(condition)
+        ctx.shapes = np.shape(a), np.shape(b)
         return xp_of(condition).where(condition, a, b)
 
     @staticmethod
     def backward(ctx, dy):
-        a, b, condition = ctx.saved
-        where = xp_of(dy).where
-        return (unbroadcast(where(condition, dy, 0), a) if ctx.needs[0] else None,
-                unbroadcast(where(condition, 0, dy), b) if ctx.needs[1] else None)
+        (condition,), where = ctx.saved, xp_of(dy).where
+        return (unbroadcast(where(condition, dy, 0), ctx.shapes[0]) if ctx.needs[0] else None,
+                unbroadcast(where(condition, 0, dy), ctx.shapes[1]) if ctx.needs[1] else None)
 
 
 class Maximum(Primitive):
@@ -75,5 +77,5 @@ class Minimum(Primitive):
 
 def _shared(ctx, dy, a, b, a_wins):
     where, half, equal = xp_of(dy).where, dy * 0.5, a == b
-    return (unbroadcast(where(equal, half, where(a_wins, dy, 0)), a) if ctx.needs[0] else None,
-            unbroadcast(where(equal, half, where(a_wins, 0, dy)), b) if ctx.needs[1] else None)
+    return (unbroadcast(where(equal, half, where(a_wins, dy, 0)), np.shape(a)) if ctx.needs[0] else None,
+            unbroadcast(where(equal, half, where(a_wins, 0, dy)), np.shape(b)) if ctx.needs[1] else None)
