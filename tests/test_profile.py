@@ -7,7 +7,7 @@ import pytest
 from minivit import Tensor, ops
 from minivit.data import Batch
 from minivit.models import create
-from minivit.train import Workers
+from minivit.train import Classification, Workers
 from minivit.train.gradients import gradients
 from minivit.train.profile import Profile
 from minivit.train.workers import parts
@@ -26,7 +26,7 @@ def step(threads=1):
     batch = Batch(rng.standard_normal((IMAGES, 1, 28, 28), dtype=np.float32), rng.integers(0, 10, IMAGES),
                   np.arange(IMAGES))
     with Workers(threads) as workers:
-        result = gradients(model, ops.cross_entropy, batch, seed=0, step=0, workers=workers)
+        result = gradients(model, Classification(), batch, seed=0, step=0, workers=workers)
     return result, {name: parameter.grad.tobytes() for name, parameter in model.named_parameters()}
 
 

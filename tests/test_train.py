@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from runs import NOISY, TINY, trainer
 
-from minivit import ops
 from minivit.data import Loader, mnist5k
 from minivit.models import create
 from minivit.optim import AdamW, constant
-from minivit.train import TrainConfig, evaluate, train_epoch
+from minivit.train import Classification, TrainConfig, evaluate, train_epoch
 from minivit.train.gradients import gradients
 
 
@@ -40,8 +39,8 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(factor):
     optimizer, before = AdamW(model, 0.1), {name: array.copy() for name, array in model.state_dict().items()}
     loader = Loader(data.train, 8, data.mean, data.std)
 
-    def overflowing(*arguments, **options):
-        return ops.cross_entropy(*arguments, **options) * factor
+    def overflowing(outputs, batch, images):
+        return Classification()(outputs, batch, images) * factor
     with pytest.raises(FloatingPointError, match=f"the loss is {factor} at step 0: lower the learning rate"):
         next(train_epoch(model, loader.epoch(0), overflowing, optimizer, constant(0.1, 10)))
     assert optimizer.steps == 0
@@ -56,9 +55,9 @@ def test_a_loss_that_is_not_finite_in_one_part_stops_before_any_gradient():
     batch = next(Loader(data.train, 24, data.mean, data.std).epoch(0))
     parts = []
 
-    def second_part_fails(logits, labels, images):
-        parts.append(len(labels))
-        return ops.cross_entropy(logits, labels, images=images) * (float("inf") if len(parts) == 2 else 1.0)
+    def second_part_fails(outputs, batch, images):
+        parts.append(len(batch))
+        return Classification()(outputs, batch, images) * (float("inf") if len(parts) == 2 else 1.0)
     with pytest.raises(FloatingPointError, match="the loss is inf at step 7: "):
         gradients(model, second_part_fails, batch, seed=0, step=7)
     assert parts == [12, 12] and all(parameter.grad is None for parameter in model.parameters())
@@ -72,7 +71,7 @@ def test_micro_batches_draw_the_masks_of_the_whole_batch(monkeypatch):
                             [slice(start, start + size) for start in range(0, images, size)])
         model = create("vit_nano_patch4_28", **NOISY, zero_head=False)
         batch = next(Loader(data.train, 24, data.mean, data.std).epoch(0))
-        gradients(model, ops.cross_entropy, batch, seed=0, step=3)
+        gradients(model, Classification(), batch, seed=0, step=3)
         found.append(np.concatenate([parameter.grad.ravel() for parameter in model.parameters()]))
     for other in found[1:]:
         np.testing.assert_allclose(other, found[0], rtol=1e-3, atol=1e-6)
@@ -85,7 +84,7 @@ def test_gradients_are_clipped_when_asked():
         model = create("vit_nano_patch7_28", **TINY, zero_head=False)
         optimizer = AdamW(model, 0.0)
         batches = Loader(data.train, 8, data.mean, data.std).epoch(0)
-        next(train_epoch(model, batches, ops.cross_entropy, optimizer, constant(0.0, 10), clip_norm))
+        next(train_epoch(model, batches, Classification(), optimizer, constant(0.0, 10), clip_norm))
         norms.append(np.sqrt(sum((p.grad ** 2).sum() for p in model.parameters())))
     assert norms[0] > 0.1 and norms[1] == pytest.approx(1e-3, rel=1e-3)
 

@@ -1,22 +1,21 @@
 """Worker threads: the same bits for any number of them, the caller's context in each, errors that arrive."""
 import threading
-from functools import partial
 
 import numpy as np
 import pytest
 
-from minivit import Tensor, no_grad, ops
+from minivit import Tensor, no_grad
 from minivit.data import Batch
 from minivit.models import create
 from minivit.modes import grad_enabled
 from minivit.optim import AdamW
-from minivit.train import Workers, logits_of
+from minivit.train import Classification, Workers, logits_of
 from minivit.train.gradients import OrderedSum, gradients
 from minivit.train.loop import train_epoch
 from minivit.train.workers import parts
 
 SMALL = dict(embed_dim=16, num_heads=2, depth=2, drop_rate=0.1, attn_drop_rate=0.1, drop_path_rate=0.2, zero_head=False)
-LOSS = partial(ops.cross_entropy, label_smoothing=0.1)
+LOSS = Classification(label_smoothing=0.1)
 
 
 def batch_of(images, seed=0):
@@ -51,7 +50,7 @@ def test_parts_add_up_to_the_gradient_of_the_whole_batch():
     found = [parameter.grad for parameter in model.parameters()]
     model.zero_grad()
     logits = model(Tensor(batch.images))
-    loss = LOSS(logits, batch.labels)
+    loss = LOSS(logits, batch)
     loss.backward()
     assert result.loss == pytest.approx(loss.item(), rel=1e-12)
     assert result.correct == (logits.data.argmax(axis=1) == batch.labels).sum()

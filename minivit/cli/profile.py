@@ -4,12 +4,11 @@ from functools import partial
 
 import numpy as np
 
-from minivit import ops
 from minivit.data import Batch
 from minivit.models import create
 from minivit.optim import AdamW
 from minivit.streams import stream
-from minivit.train import Workers, train_epoch
+from minivit.train import Classification, Workers, train_epoch
 from minivit.train.profile import Profile
 
 
@@ -30,7 +29,7 @@ def run(arguments):
     batch = Batch(rng.standard_normal(shape, dtype=np.float32),
                   rng.integers(0, config.num_classes, arguments.batch_size), np.arange(arguments.batch_size))
     with Workers(arguments.threads) as workers:
-        steps = partial(train_epoch, model, loss=ops.cross_entropy, optimizer=AdamW(model), schedule=lambda step: 1e-4,
+        steps = partial(train_epoch, model, loss=Classification(), optimizer=AdamW(model), schedule=lambda step: 1e-4,
                         clip_norm=1.0, workers=workers)
         list(steps(batches=[batch] * 2))                        # memory is fetched, caches are filled
         start = time.perf_counter()

@@ -5,6 +5,7 @@ from minivit.errors import unknown
 from minivit.models import PRESETS
 from minivit.models.settings import check, setting
 from minivit.optim import SCHEDULES
+from minivit.train.losses import KINDS, REDUCTIONS
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,13 @@ class TrainConfig:
     label_smoothing: float = setting(0.1, "share of the target spread over all classes", least=0, below=1)
     max_shift: float = setting(2.5, "random shifts of training images, in pixels", least=0)
     max_degrees: float = setting(12.0, "random rotations of training images, in degrees", least=0)
+    teacher: str = setting("", "run folder or weights of a trained model to learn from (knowledge distillation)")
+    distillation: str = setting("hard", "what is learned of the teacher: hard (its choice) or soft (its probabilities)",
+                                choices=KINDS)
+    alpha: float = setting(0.5, "weight of the teacher in the loss, 0 to 1; the labels have the rest", least=0)
+    tau: float = setting(1.0, "temperature of soft distillation", least=0.01)
+    kl_reduction: str = setting("numel", "soft distillation is divided by numel (images times classes, as in DeiT's "
+                                "code) or batchmean (images)", choices=REDUCTIONS)
     seed: int = setting(0, "seed of the first weights, the order of images and all masks", least=0)
 
     def __post_init__(self):

@@ -46,28 +46,37 @@ class OrderedSum:
 def gradients(model, loss, batch, seed, step, workers=SERIAL):
     """Add the gradient of the batch's loss into the parameters' `.grad`, and return a StepResult.
 
-    loss(logits, labels, images=n) divides by n, the images of the whole batch, so that the parts' losses add up to the
-    batch's mean. Labels are class indices (B,) or soft rows (B, Y). Random masks are those of (seed, step, image).
+    loss(outputs, part of the batch, n) divides by n, the images of the whole batch, so that the parts' losses add up to
+    the batch's mean: see `losses`. Random masks are those of (seed, step, image).
     Raises FloatingPointError, before any `.grad` has changed, where the loss is not finite.
     """
     total = OrderedSum()
     cuts = parts(len(batch), model.token_shape)
 
     def work(part):
-        images, labels = batch.images[cuts[part]], batch.labels[cuts[part]]
+        own = batch[cuts[part]]
         with randomness(seed, step, first_image=cuts[part].start):
-            logits = model(Tensor(images))
-            value = loss(logits, labels, images=len(batch))
+            outputs = model(Tensor(own.images))
+            value = loss(outputs, own, len(batch))
             if not np.isfinite(value.item()):
                 raise FloatingPointError(f"the loss is {value.item()} at step {step}: lower the learning rate, "
                                          f"lengthen the warm-up, or clip gradients harder")
             found = {}
             value.backward(sink=lambda leaf, gradient, owned: found.update({leaf: gradient}))
         total.add(part, found)
-        labels = labels if labels.ndim == 1 else labels.argmax(axis=1)
-        return value.item(), int((logits.data.argmax(axis=1) == labels).sum())
+        return value.item(), correct(outputs, own.labels)
 
     results = workers.map(work, range(len(cuts)))
     for leaf, gradient in total.sums.items():
         leaf.receive(gradient.total, gradient.owned)
     return StepResult(sum(value for value, _ in results), sum(correct for _, correct in results), len(batch))
+
+
+def correct(outputs, labels):
+    """How many images are classified rightly by logits (B, Y), or by a pair of them taken together.
+
+    labels: class indices (B,), or soft rows (B, Y), of which the largest counts.
+    """
+    logits = outputs[0].data + outputs[1].data if isinstance(outputs, tuple) else outputs.data
+    labels = labels if labels.ndim == 1 else labels.argmax(axis=1)
+    return int((logits.argmax(axis=1) == labels).sum())

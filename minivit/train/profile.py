@@ -58,4 +58,8 @@ def gflop(name, direction, ctx, arrays):
     if name == "attention":
         q, k = arrays[:2] if direction == "forward" else ctx.saved[:2]
         return (4 if direction == "forward" else 8) * q.size * k.shape[2] / 1e9
+    if name == "conv2d":
+        x, weight = arrays[:2] if direction == "forward" else ctx.saved
+        product = 2 * len(x) * weight.size * ctx.g.grid[0] * ctx.g.grid[1]
+        return product / 1e9 if direction == "forward" else (ctx.needs[0] + ctx.needs[1]) * product / 1e9
     return 0.0

@@ -94,10 +94,10 @@ class RunFolder:
 
 
 def find_weights(path):
-    """The weights file that `path` means: itself, or the last of a run folder (the best was chosen by looking at the
-    test images, so its accuracy on them says a little too much)."""
+    """The weights that `path` means: itself, a file or a folder of another project's, or the last of a run folder (the
+    best was chosen by looking at the test images, so its accuracy on them says a little too much)."""
     path = Path(path)
-    if not path.is_dir():
+    if not path.is_dir() or (path / "config.json").exists():
         return path
     folder = RunFolder(path)
     if not folder.last.exists():

@@ -5,13 +5,15 @@ from functools import partial
 
 import numpy as np
 
-from minivit import ops
 from minivit.data import Loader, ShiftRotate, open_dataset
 from minivit.models import create, describe
 from minivit.optim import SCHEDULES, SGD, Adam, AdamW, decay_groups
+from minivit.train.losses import Classification, Distillation, Teacher
 from minivit.train.progress import Progress
+from minivit.train.run import find_weights
 from minivit.train.trainer import Trainer
 from minivit.train.workers import Workers
+from minivit.weights import load
 
 _OPTIMIZERS = {"adamw": AdamW, "adam": Adam, "sgd": partial(SGD, momentum=0.9)}
 
@@ -31,16 +33,29 @@ def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=Fa
     steps = config.epochs * len(loader)
     warmup = round(min(config.warmup_epochs, config.epochs / 2) * len(loader))
     final = {"final": config.final_lr} if config.schedule in ("cosine", "linear") else {}
-    return Trainer(model, data, loader, partial(ops.cross_entropy, label_smoothing=config.label_smoothing), optimizer,
+    loss, teacher = Classification(config.label_smoothing), None
+    if config.teacher:
+        teacher = Teacher(load(find_weights(config.teacher)), data)
+        loss = Distillation(teacher, config.distillation, config.alpha, config.tau, config.kl_reduction,
+                            config.label_smoothing)
+    return Trainer(model, data, loader, loss, optimizer,
                    SCHEDULES[config.schedule](config.lr, steps, warmup, **final), config.epochs, config.clip_norm,
                    config.seed, folder, Workers(threads), Progress(quiet), on_epoch,
-                   _identity(config, model, data.train))
+                   _identity(config, model, data.train, teacher))
 
 
-def _identity(config, model, split):
-    """All that a run is a function of: its settings, the model's, and a checksum of the training images and labels."""
-    digest = hashlib.sha256(np.ascontiguousarray(split.images))
-    digest.update(np.ascontiguousarray(split.labels))
-    settings = {key: value for key, value in asdict(config).items() if key != "data"}
+def _identity(config, model, split, teacher):
+    """All that a run is a function of: its settings, the model's, and checksums of the training images and labels and
+    of the teacher's weights (where those files are does not matter)."""
+    settings = {key: value for key, value in asdict(config).items() if key not in ("data", "teacher")}
     settings |= {f"model.{key}": value for key, value in describe(model)[1].items()}
-    return settings | {"training data": digest.hexdigest()}
+    if teacher is not None:
+        settings["teacher"] = _digest(parameter.data for parameter in teacher.model.parameters())
+    return settings | {"training data": _digest([split.images, split.labels])}
+
+
+def _digest(arrays):
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()

@@ -7,11 +7,12 @@ resumed ends with bit for bit the weights of one that was not.
 import time
 from dataclasses import dataclass, field
 
+from minivit.data import Preprocessing
 from minivit.train.evaluate import evaluate
 from minivit.train.loop import train_epoch
 from minivit.train.progress import Progress, StopRequest
 from minivit.train.workers import Workers
-from minivit.weights import SavedModel, save_model
+from minivit.weights import SavedModel, save
 
 NOTHING = {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}
 
@@ -20,7 +21,7 @@ NOTHING = {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}
 class Trainer:
     """Trains `model` on the batches of `loader` for `epochs`, testing on `data.test` after each (if there is one).
 
-    data: a DataSet. loss: (logits, labels) -> Tensor. schedule: step -> learning rate. folder: a RunFolder that is
+    data: a DataSet. loss: see `losses`. schedule: step -> learning rate. folder: a RunFolder that is
     there, or None to leave nothing behind. on_epoch(row), if given, is called with each epoch's row of metrics.
     identity: all that the run is a function of, as {name: value of JSON's types}; a run with another is not resumed.
     """
@@ -114,8 +115,9 @@ class Trainer:
         if self.folder is not None:
             about = {"data": self.data.name, "epochs": self.epoch, "steps": self.optimizer.steps,
                      "test_accuracy": self.rows[-1]["test_accuracy"] if self.rows and not self.batch else None}
-            save_model(getattr(self.folder, which),
-                       SavedModel(self.model, self.data.classes, self.data.mean, self.data.std, about))
+            size = self.loader.split.images.shape[1:3]
+            preprocessing = Preprocessing(size, mean=self.data.mean, std=self.data.std)
+            save(getattr(self.folder, which), SavedModel(self.model, self.data.classes, preprocessing, about))
 
     def _save_state(self):
         if self.folder is not None:
