@@ -11,9 +11,9 @@ from PIL import Image
 
 from minivit.cli import COMMANDS, main
 from minivit.data import mnist5k
-from minivit.models import PRESETS, ViTConfig
+from minivit.models import PRESETS, ViTConfig, create
 from minivit.train import TrainConfig, evaluate
-from minivit.weights import load_model
+from minivit.weights import load
 
 
 # train
@@ -73,12 +73,12 @@ def test_flags_go_before_the_file_and_the_file_before_the_defaults(minivit, data
     train = settings["train"]
     assert (train["lr"], train["seed"], train["batch_size"]) == (0.25, 3, TrainConfig().batch_size)
     assert settings["model"] == {"embed_dim": 8, "depth": 1, "num_heads": 4, "zero_head": False}
-    assert load_model(tmp_path / "run" / "last.safetensors").model.config.num_heads == 4
+    assert load(tmp_path / "run" / "last.safetensors").model.config.num_heads == 4
 
 
 def test_a_run_can_be_made_again_from_its_own_config(minivit, run_folder, tmp_path):
     assert minivit("train", "--config", run_folder / "config.toml", "--out", tmp_path / "again", "--quiet")[0] == 0
-    first, again = (load_model(folder / "last.safetensors").model for folder in (run_folder, tmp_path / "again"))
+    first, again = (load(folder / "last.safetensors").model for folder in (run_folder, tmp_path / "again"))
     np.testing.assert_array_equal(first.head.weight.data, again.head.weight.data)
 
 
@@ -121,7 +121,7 @@ def test_ctrl_c_elsewhere_says_so(minivit, data, run_folder, monkeypatch):
 
 def test_eval_of_a_folder_and_of_a_file_agree_with_the_library(minivit, data, run_folder, tmp_path):
     test, file = mnist5k().test, run_folder / "last.safetensors"
-    saved = load_model(file)
+    saved = load(file)
     ten = type(test)(test.images[:10], test.labels[:10])
     expected = evaluate(saved.model, ten, saved.mean, saved.std)
     for model in (run_folder, file):
@@ -161,17 +161,38 @@ def test_predict_takes_ink_on_paper_of_any_size(minivit, run_folder, digit):
 
 # summary, compare, gradcheck, doctor
 
-def test_summary_lists_presets_without_allocating_them(minivit):
-    status, printed, _ = minivit("summary")
-    assert status == 0 and "vit_huge_patch14_224       632,045,800 parameters" in printed
+def test_models_lists_the_registry_without_allocating_it(minivit, tmp_path):
+    status, printed, _ = minivit("models")
+    assert status == 0 and "vit_huge_patch14_224                 632,045,800 parameters" in printed
+    assert minivit("models", "--json", tmp_path / "models.json")[0] == 0
+    counts = json.loads((tmp_path / "models.json").read_text())
+    assert counts.keys() == PRESETS.keys() and counts["deit_tiny_distilled_patch16_224"] == 5_910_800
 
 
 def test_summary_of_a_preset_and_of_a_run(minivit, run_folder):
-    for model, total, tokens in (("vit_base_patch16_224", "86,567,656", "14 x 14 patches + 1 class token = 197"),
-                                 (run_folder, "1,522", "4 x 4 patches + 1 class token = 17")):
+    for model, total, classes in (("vit_base_patch16_224", "86,567,656", "1 x 1000"), (run_folder, "1,522", "1 x 10")):
         status, printed, _ = minivit("summary", model)
-        assert status == 0 and tokens in printed and f"total{total:>62}" in printed
-        assert printed.split("\n")[1].split()[0] == "cls_token" or "patch_embed.proj.weight" in printed
+        rows = printed.splitlines()
+        assert status == 0 and rows[0].split()[:2] == ["module", "result"] and rows[1].startswith("the model itself")
+        assert next(row for row in rows if row.startswith("head ")).split("  ")[1:] != []
+        assert classes in printed and next(row for row in rows if row.startswith("total ")).split()[1] == total
+
+
+def test_summary_folds_blocks_that_are_alike(minivit):
+    folded = minivit("summary", "vit_tiny_patch16_224")[1]
+    unfolded = minivit("summary", "vit_tiny_patch16_224", "--all")[1]
+    assert "blocks.0-10.attn " in folded and "blocks.11.attn " in folded and "blocks.5.attn" not in folded
+    assert "blocks.5.attn " in unfolded and "blocks.0-10" not in unfolded
+    assert "blocks.0.attn.qkv " in minivit("summary", "vit_tiny_patch16_224", "--depth", "3", "--all")[1]
+    assert minivit("summary", "vit_tiny_patch16_224", "--depth", "0")[1].splitlines()[1].split()[-4:-2] == \
+        ["5,717,416", "2,347.66"]
+    assert minivit("summary", "vit_tiny_patch16_224", "--depth", "-1")[0] == 2
+
+
+def test_summary_lists_parameters(minivit):
+    status, printed, _ = minivit("summary", "cnn_nano_28", "--parameters")
+    assert status == 0 and len(printed.splitlines()) == 1 + len(list(create("cnn_nano_28").parameters()))
+    assert printed.splitlines()[-1].split() == ["total", "20,490"]
 
 
 def test_compare_prints_every_form(minivit):
