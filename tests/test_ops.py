@@ -208,6 +208,8 @@ ERRORS = {
     "linear-transposed": (lambda: ops.linear(ONES, Tensor(np.ones((3, 5), np.float32))), ValueError,
                           r"needs a weight \(outputs, 3\), not \(3, 5\): weights are stored \(out, in\)"),
     "linear-bias": (lambda: ops.linear(ONES, ONES, ONES), ValueError, r"needs a bias \(2,\), not \(2, 3\)"),
+    "cross_entropy-pair": (lambda: ops.cross_entropy((ONES, ONES), np.array([0, 1])), TypeError,
+                           "was given several: a distilled model returns a pair in training"),
     "attention-heads": (lambda: attend(k=(2, 2, 5, 4)), ValueError, r"k \(2, 2, 5, 4\), v \(2, 1, 5, 4\)"),
     "attention-width": (lambda: attend(q=(2, 1, 3, 8)), ValueError, r"not q \(2, 1, 3, 8\)"),
     "attention-three-axes": (lambda: attend((2, 3, 4), (2, 3, 4), (2, 3, 4)), ValueError, r"needs q \(B, H, N, K\)"),

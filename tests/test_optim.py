@@ -241,3 +241,9 @@ def test_a_state_that_does_not_fit_is_refused_and_nothing_changes(change, error,
         optimizer.load_state_dict(state)
     for name, array in optimizer.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
+
+
+def test_positions_of_rows_and_columns_do_not_decay():
+    groups = decay_groups(create("vit_nano_patch7_28", pos_embed="learned-2d", registers=2), 0.1)
+    decayed, free = ({name for name, _ in group["params"]} for group in groups)
+    assert {"pos_embed.x", "pos_embed.y", "cls_token", "reg_token"} <= free and "head.weight" in decayed

@@ -4,10 +4,12 @@
     z' = z + Attention(LN(z))        z = z' + MLP(LN(z'))        in each of `depth` blocks
     y  = LN(z)[class token]          logits = head(y)
 
-Shapes: images (B, C, Sy, Sx), tokens z (B, N, D) with N = 1 + Gy * Gx, logits (B, Y).
+Shapes: images (B, C, Sy, Sx), tokens z (B, N, D) with N = 1 + Gy * Gx, logits (B, Y). Options change this: without a
+class token the head reads the mean of the patches; registers are further tokens, which it does not read.
 
 Source: Dosovitskiy et al. 2020, "An image is worth 16x16 words", arXiv 2010.11929, eq. 1-4. Initial values are those of
 the authors' code (vit_jax): Xavier for the encoder, LeCun for the patches, normal(0.02) positions, a class token of 0.
+Registers: Darcet et al. 2023, "Vision transformers need registers", arXiv 2309.16588.
 """
 from dataclasses import dataclass
 
@@ -90,16 +92,16 @@ class ViTConfig:
 
 
 class Positions2d(nn.Module):
-    """Learned positions (1, Gy * Gx, D): half of each is that of the patch's row, half its column's (app. D.4)."""
+    """Learned positions (1, Gy * Gx, D): half of each is that of the patch's column, half its row's (app. D.4)."""
 
     def __init__(self, grid, D, std, rng):
         self.grid = grid
-        self.y = nn.Parameter(init.normal(rng, (grid[0], 1, D // 2), std))
         self.x = nn.Parameter(init.normal(rng, (1, grid[1], D // 2), std))
+        self.y = nn.Parameter(init.normal(rng, (grid[0], 1, D // 2), std))
 
     def forward(self):
         Gy, Gx, half = *self.grid, self.y.shape[2]
-        both = ops.concat([self.y.expand(Gy, Gx, half), self.x.expand(Gy, Gx, half)], axis=2)
+        both = ops.concat([self.x.expand(Gy, Gx, half), self.y.expand(Gy, Gx, half)], axis=2)
         return both.reshape(1, Gy * Gx, 2 * half)
 
 
@@ -203,16 +205,20 @@ class VisionTransformer(nn.Module):
 
     def embed(self, images):
         """The first tokens (B, N, D): prefix and patches, with positions."""
-        x, c = self.patch_embed(images), self.config                        # (B, Gy * Gx, D)
-        if self.waves is not None:
-            x = x + self.waves.astype(x.dtype)
-        elif c.pos_embed == "learned-2d":
-            x = x + self.pos_embed()
-        elif c.pos_embed == "learned" and not c.prefix_positions:
-            x = x + self.pos_embed
+        x = self.patch_embed(images)                                        # (B, Gy * Gx, D)
+        positions = self.positions(x.dtype)
+        of_all = self.config.pos_embed == "learned" and self.config.prefix_positions
+        if positions is not None and not of_all:
+            x = x + positions
         if self.prefix:
             x = ops.concat([token.expand(len(x), *token.shape[1:]) for token in self.prefix] + [x], axis=1)
-        return x + self.pos_embed if c.pos_embed == "learned" and c.prefix_positions else x
+        return x + positions if of_all else x
+
+    def positions(self, dtype):
+        """What is added to the tokens (1, n, D), all of them or the patches; None where nothing is."""
+        if self.waves is not None:
+            return self.waves.astype(dtype)
+        return self.pos_embed() if isinstance(self.pos_embed, nn.Module) else self.pos_embed
 
     def classify(self, x):
         """Logits (B, Y) from what the last block returns."""

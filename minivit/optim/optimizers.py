@@ -22,7 +22,7 @@ def decay_groups(model, weight_decay):
     """Two groups for an optimizer: matrices, which decay, and biases, norms, tokens and positions, which do not."""
     decayed, free = [], []
     for name, parameter in model.named_parameters():
-        plain = parameter.ndim <= 1 or name.rpartition(".")[2] in NO_DECAY
+        plain = parameter.ndim <= 1 or any(part in NO_DECAY for part in name.split("."))    # pos_embed.y is one too
         (free if plain else decayed).append((name, parameter))
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
