@@ -68,8 +68,8 @@ def cross_entropy(logits, targets, label_smoothing=0.0, images=None):
     Raises ValueError for shapes that do not fit and for a class index outside 0 ... Y - 1, TypeError for float indices.
     """
     if isinstance(logits, tuple):
-        raise TypeError("cross_entropy needs the logits of one head, and was given several: a distilled model returns a "
-                        "pair in training. Use minivit.train.Classification or Distillation, or model.eval()")
+        raise TypeError("cross_entropy needs the logits of one head, and was given several: a distilled model returns "
+                        "a pair in training. Use minivit.train.Classification or Distillation, or model.eval()")
     targets = targets.data if isinstance(targets, Tensor) else np.asarray(targets)
     if logits.ndim != 2 or targets.shape not in ((len(logits),), logits.shape):
         raise ValueError(f"cross_entropy needs logits (B, Y) with targets (B,) or (B, Y), not logits {logits.shape} "
