@@ -167,7 +167,7 @@ def test_resuming_with_other_settings_is_refused_and_changes_nothing(stopped, se
 def test_a_damaged_or_foreign_state_is_refused(stopped):
     folder, config = stopped
     for content, message in (((folder / "state.safetensors").read_bytes()[:-1], "not a whole safetensors file"),
-                             ((folder / "last.safetensors").read_bytes(), "its format is 'minivit model 1'")):
+                             ((folder / "last.safetensors").read_bytes(), "its format is 'minivit model 2'")):
         (folder / "state.safetensors").write_bytes(content)
         with pytest.raises(WeightsError, match=f"state.safetensors.*{message}"):
             trainer(folder, config, TINY, resume=True)

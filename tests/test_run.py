@@ -10,7 +10,7 @@ from runs import TINY, outcome, trainer
 from minivit.inspect import draw_curves
 from minivit.train import RunFolder, TrainConfig, find_weights
 from minivit.train.run import METRICS
-from minivit.weights import load_model
+from minivit.weights import load
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_last_is_the_model_at_the_end_and_best_the_first_of_the_most_accurate(di
     run.run()
     assert len({array.tobytes() for array in kept.values()}) == 5
     for file, epoch, accuracy in ((run.folder.best, 2, 0.4), (run.folder.last, 5, 0.2)):
-        saved = load_model(file)
+        saved = load(file)
         np.testing.assert_array_equal(saved.model.head.weight.data, kept[epoch])
         assert (saved.about["epochs"], saved.about["test_accuracy"]) == (epoch, accuracy)
 
@@ -60,7 +60,7 @@ def test_a_run_without_test_images_has_metrics_and_weights(write_digits, tmp_pat
     run = trainer(tmp_path / "run", config, TINY)
     assert run.run() is True
     assert [row["test_accuracy"] for row in csv.DictReader(run.folder.metrics.read_text().splitlines())] == ["", ""]
-    np.testing.assert_array_equal(load_model(run.folder.best).model.head.weight.data, run.model.head.weight.data)
+    np.testing.assert_array_equal(load(run.folder.best).model.head.weight.data, run.model.head.weight.data)
 
 
 def test_a_run_is_never_overwritten(finished):

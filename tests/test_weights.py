@@ -10,11 +10,12 @@ import sys
 
 import numpy as np
 import pytest
-from safetensors.numpy import save
+from safetensors import numpy as safetensors
 
 from minivit import Tensor, nn
+from minivit.data import Preprocessing
 from minivit.models import ViTConfig, VisionTransformer
-from minivit.weights import SavedModel, WeightsError, load_arrays, load_model, save_arrays, save_model, write_atomic
+from minivit.weights import SavedModel, WeightsError, load, load_arrays, save, save_arrays, write_atomic
 
 KILLS = int(os.environ.get("MINIVIT_KILLS", "4"))
 ARRAYS = {"matrix": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array(7), "empty": np.zeros((0, 2)),
@@ -24,13 +25,14 @@ ARRAYS = {"matrix": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.ar
 def saved_model(**changes):
     config = ViTConfig(**(dict(image_size=(4, 6), patch_size=2, in_chans=1, num_classes=3, embed_dim=4, depth=1,
                                num_heads=2, mlp_ratio=2.0, zero_head=False) | changes))
-    return SavedModel(VisionTransformer(config, seed=5), ("a", "b", "ü"), (0.1,), (0.3,), {"data": "drawn", "n": 3})
+    preprocessing = Preprocessing(config.image_size, 0.9, "lanczos", (0.1,), (0.3,), "squash")
+    return SavedModel(VisionTransformer(config, seed=5), ("a", "b", "ü"), preprocessing, {"data": "drawn", "n": 3})
 
 
 @pytest.fixture
 def model_file(tmp_path):
     path = tmp_path / "model.safetensors"
-    save_model(path, saved_model())
+    save(path, saved_model())
     return path
 
 
@@ -70,10 +72,11 @@ def test_equal_content_makes_equal_bytes(tmp_path):
 
 
 def test_one_file_rebuilds_the_model(model_file):
-    original, loaded = saved_model(), load_model(model_file)
+    original, loaded = saved_model(), load(model_file)
     assert loaded.model.config == original.model.config and not loaded.model.training
-    assert (loaded.classes, loaded.mean, loaded.std, loaded.about) == \
-        (original.classes, original.mean, original.std, original.about)
+    assert (loaded.classes, loaded.preprocessing, loaded.about) == \
+        (original.classes, original.preprocessing, original.about)
+    assert (loaded.mean, loaded.std) == ((0.1,), (0.3,))
     images = Tensor(np.random.default_rng(0).standard_normal((2, 1, 4, 6)).astype(np.float32))
     np.testing.assert_array_equal(loaded.model(images).data, original.model(images).data)
 
@@ -115,8 +118,8 @@ def test_changed_bytes_in_a_model_are_noticed(model_file):
 @pytest.mark.parametrize("content, message", [
     (b"", r"0 bytes"), (b"PK\3\4 a zip", "is not a whole safetensors file"),
     (b"\xff" * 100, "is not a whole safetensors file"),
-    (save({"x": np.zeros(2)}), "no sha256: minivit did not write it"),
-    (save({"x": np.zeros(2)}, metadata={"sha256": "0" * 64}), "is damaged: its sha256 does not match"),
+    (safetensors.save({"x": np.zeros(2)}), "no sha256: minivit did not write it"),
+    (safetensors.save({"x": np.zeros(2)}, metadata={"sha256": "0" * 64}), "is damaged: its sha256 does not match"),
 ], ids=["empty", "zip", "noise", "foreign", "wrong sum"])
 def test_other_files_are_refused(tmp_path, content, message):
     refused(tmp_path / "file", content, message)
@@ -139,27 +142,27 @@ def rewritten(path, change):
 @pytest.mark.parametrize("change, message", [
     (lambda arrays, about: about.update(format="minivit state 1"), "its format is 'minivit state 1', expected"),
     (lambda arrays, about: about.pop("format"), "not a model of minivit's: its format is None"),
-    (lambda arrays, about: about.update(architecture="resnet"), "unknown architecture 'resnet'"),
+    (lambda arrays, about: about.update(architecture="mixer"), "unknown architecture 'mixer'"),
     (lambda arrays, about: about["config"].update(embed_dim=6), r"cls_token is \(1, 1, 4\), expected \(1, 1, 6\)"),
-    (lambda arrays, about: about["config"].update(depth=2), "missing blocks.1.norm1.weight"),
+    (lambda arrays, about: about["config"].update(depth=2), "missing: blocks.1.norm1.weight"),
     (lambda arrays, about: about["config"].update(colour=True), "unknown setting of a vit 'colour'; there"),
     (lambda arrays, about: about["config"].update(num_heads=3), "not divisible by num_heads 3"),
-    (lambda arrays, about: arrays.pop("head.bias"), "missing head.bias"),
+    (lambda arrays, about: arrays.pop("head.bias"), "missing: head.bias"),
     (lambda arrays, about: arrays.update({"head.bias": np.zeros(4)}), r"head.bias is \(4,\), expected \(3,\)"),
     (lambda arrays, about: about.pop("classes"), "another model than it describes: 'classes'"),
-    (lambda arrays, about: about.pop("mean"), "another model than it describes: 'mean'"),
+    (lambda arrays, about: about.pop("preprocessing"), "another model than it describes: 'preprocessing'"),
     (lambda arrays, about: about.update(classes=["a"]), "names 1 class.* and its model has 3"),
 ], ids=["state", "no format", "architecture", "width", "depth", "setting", "heads", "no head", "shape", "no classes",
-        "no mean", "few classes"])
+        "no preprocessing", "few classes"])
 def test_the_file_of_another_model_is_refused(model_file, change, message):
     rewritten(model_file, change)
     with pytest.raises(WeightsError, match=f"{model_file.name}.*{message}"):
-        load_model(model_file)
+        load(model_file)
 
 
 def test_a_model_outside_the_registry_is_refused(tmp_path):
     with pytest.raises((TypeError, AttributeError)):
-        save_model(tmp_path / "x", SavedModel(nn.Linear(2, 2, 0), (), (), ()))
+        save(tmp_path / "x", SavedModel(nn.Linear(2, 2, 0), (), Preprocessing((2, 2))))
     assert not list(tmp_path.iterdir())
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from minivit.data import open_dataset
 from minivit.train import Workers, evaluate, find_weights
-from minivit.weights import load_model, write_atomic
+from minivit.weights import load, write_atomic
 
 
 def add_arguments(parser):
@@ -18,7 +18,7 @@ def run(arguments):
     if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
         raise FileNotFoundError(f"--json {arguments.json}: there is no folder {Path(arguments.json).parent}")
     file = find_weights(arguments.model)
-    saved = load_model(file)
+    saved = load(file)
     name = arguments.data or saved.about.get("data")
     if name is None:
         raise ValueError(f"{file} does not say what it was trained on: name a data set with --data")

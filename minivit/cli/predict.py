@@ -7,7 +7,7 @@ from minivit import ops
 from minivit.data import read_image
 from minivit.tensor import Tensor
 from minivit.train import find_weights, logits_of
-from minivit.weights import load_model
+from minivit.weights import load
 
 
 def add_arguments(parser):
@@ -21,11 +21,11 @@ def add_arguments(parser):
 def run(arguments):
     if arguments.top < 1:
         raise ValueError(f"--top must be at least 1, not {arguments.top}")
-    saved = load_model(find_weights(arguments.model))
+    saved = load(find_weights(arguments.model))
     failed = False
     for path in arguments.images:
         try:
-            image = read_image(path, saved.model.config.image_size, saved.model.config.in_chans)
+            image = read_image(path, saved.preprocessing, saved.model.config.in_chans)
         except (OSError, ValueError) as error:          # say so, and go on with the other images
             print(f"minivit predict: error: {error}", file=sys.stderr)
             failed = True

@@ -25,9 +25,9 @@ _PATCHES = {"tiny": (16,), "small": (16, 32), "base": (8, 16, 32), "large": (16,
 
 PRESETS = {f"vit_{size}_patch{patch}_224": ViTConfig(patch_size=patch, **_SIZES[size])
            for size, patches in _PATCHES.items() for patch in patches}
+
 # Without a class token, the head reads the mean of the patches (Zhai et al. 2021, arXiv 2106.04560). As in vit_jax,
 # base has 12 heads; timm's vit_base_patch16_gap_224 has 16, with weights of the same shapes.
-# has 12 heads; timm's vit_base_patch16_gap_224 has 16, with weights of the same shapes.
 PRESETS |= {f"vit_{size}_patch16_gap_224": ViTConfig(class_token=False, pool="mean", **_SIZES[size])
             for size in ("small", "base")}
 

@@ -5,6 +5,8 @@
 Shapes: x (..., I), W (O, I) as PyTorch stores it, b (O,) or None, y (..., O).
 
 Backward, with the leading axes flattened to rows:  dx = dy W        dW = dy^T x        db = sum of dy over rows
+
+Lesson 2 derives it.
 """
 from minivit.function import Function, sum_of_rows
 from minivit.tensor import apply

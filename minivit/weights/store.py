@@ -1,6 +1,7 @@
 """Named arrays in one file that is either whole or not there.
 
 - `save_arrays(path, arrays, about)`: a safetensors file with a checksum, written atomically
+- `write_safetensors(path, arrays, metadata)`: one without, as other projects write and read them
 - `load_arrays(path)`: what was saved, or `WeightsError` where a single bit of it has changed
 - `write_atomic(path, data)`: for every other file of a run
 
@@ -59,12 +60,29 @@ def _umask():
 
 def save_arrays(path, arrays, about):
     """Write {name: array} and {key: value of JSON's types} to a safetensors file, atomically."""
-    from safetensors.numpy import save
-    arrays = {name: np.asarray(array, np.dtype(array.dtype).newbyteorder("="), order="C")
-              for name, array in arrays.items()}
+    arrays = _plain(arrays)
     metadata = {key: json.dumps(value) for key, value in about.items()}
     metadata[CHECKSUM] = _checksum(arrays, metadata)
-    write_atomic(path, _sorted_header(save(arrays, metadata=metadata)))
+    write_safetensors(path, arrays, metadata)
+
+
+def write_safetensors(path, arrays, metadata):
+    """Write {name: array} and {key: text} to a safetensors file as timm and Hugging Face read them, atomically.
+
+    Raises WeightsError for an array that the format cannot hold.
+    """
+    from safetensors.numpy import save
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+            raise WeightsError(f"{path} cannot hold {name} of type {array.dtype}: expected floats, integers or bool")
+    if "__metadata__" in arrays:
+        raise WeightsError(f"{path} cannot hold an array named __metadata__: the format keeps its metadata there")
+    write_atomic(path, _sorted_header(save(_plain(arrays), metadata=metadata)))
+
+
+def _plain(arrays):
+    return {name: np.asarray(array, np.dtype(array.dtype).newbyteorder("="), order="C")
+            for name, array in arrays.items()}
 
 
 def _sorted_header(data):
