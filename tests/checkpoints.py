@@ -6,7 +6,7 @@ import numpy as np
 from minivit.data import Preprocessing
 from minivit.models import ViTConfig
 from minivit.models.registry import build_from
-from minivit.weights import SavedModel
+from minivit.weights import Card
 
 GOLDEN = Path(__file__).parent / "golden" / "formats"
 NAMES = ("tench", "goldfish", "great white shark", "tiger shark", "hammerhead")
@@ -21,10 +21,11 @@ VIT = ViTConfig(12, **SMALL, mlp_ratio=1.5)
 
 
 def filled(config, **changes):
-    """A SavedModel with random parameters. changes: to its Preprocessing."""
+    """A model with random parameters and a card. changes: to its Preprocessing."""
     rng, model = np.random.default_rng(0), build_from(config).eval()
     for parameter in model.parameters():
         parameter.data[...] = rng.standard_normal(parameter.shape) * 0.5
     half = (0.5,) * config.in_chans
     settings = dict(crop_pct=0.75, interpolation="lanczos", mean=half, std=half) | changes
-    return SavedModel(model, tuple("abcdefgh"[:config.num_classes]), Preprocessing(config.image_size, **settings))
+    model.card = Card(tuple("abcdefgh"[:config.num_classes]), Preprocessing(config.image_size, **settings))
+    return model

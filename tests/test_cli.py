@@ -73,12 +73,12 @@ def test_flags_go_before_the_file_and_the_file_before_the_defaults(minivit, data
     train = settings["train"]
     assert (train["lr"], train["seed"], train["batch_size"]) == (0.25, 3, TrainConfig().batch_size)
     assert settings["model"] == {"embed_dim": 8, "depth": 1, "num_heads": 4, "zero_head": False}
-    assert load(tmp_path / "run" / "last.safetensors").model.config.num_heads == 4
+    assert load(tmp_path / "run" / "last.safetensors")[0].config.num_heads == 4
 
 
 def test_a_run_can_be_made_again_from_its_own_config(minivit, run_folder, tmp_path):
     assert minivit("train", "--config", run_folder / "config.toml", "--out", tmp_path / "again", "--quiet")[0] == 0
-    first, again = (load(folder / "last.safetensors").model for folder in (run_folder, tmp_path / "again"))
+    first, again = (load(folder / "last.safetensors")[0] for folder in (run_folder, tmp_path / "again"))
     np.testing.assert_array_equal(first.head.weight.data, again.head.weight.data)
 
 
@@ -121,11 +121,11 @@ def test_ctrl_c_elsewhere_says_so(minivit, data, run_folder, monkeypatch):
 
 def test_eval_of_a_folder_and_of_a_file_agree_with_the_library(minivit, data, run_folder, tmp_path):
     test, file = mnist5k().test, run_folder / "last.safetensors"
-    saved = load(file)
+    model, _ = load(file)
     ten = type(test)(test.images[:10], test.labels[:10])
-    expected = evaluate(saved.model, ten, saved.mean, saved.std)
-    for model in (run_folder, file):
-        status, printed, _ = minivit("eval", model, "--data", data / "t10k", "--json", tmp_path / "result.json")
+    expected = evaluate(model, ten, model.card.mean, model.card.std)
+    for given in (run_folder, file):
+        status, printed, _ = minivit("eval", given, "--data", data / "t10k", "--json", tmp_path / "result.json")
         assert status == 0 and json.loads((tmp_path / "result.json").read_text()) == expected
         assert printed == (f"{file} on {data}/t10k: accuracy {expected['accuracy']:.2%}, loss {expected['loss']:.4f}, "
                            f"10 images\n")

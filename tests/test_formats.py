@@ -50,20 +50,20 @@ def read(file, **changes):
 
 @pytest.mark.parametrize("file", READ)
 def test_what_others_wrote_computes_the_same_here(expected, file):
-    saved = read(file)
-    assert {name: getattr(saved.model.config, name) for name in READ[file]} == READ[file]
-    assert not saved.model.training and not saved.report.misfits
+    model, report = read(file)
+    assert {name: getattr(model.config, name) for name in READ[file]} == READ[file]
+    assert not model.training and not report.misfits
     name = file.partition(".")[0]
-    logits = saved.model(Tensor(expected[f"{name}:images"])).data
+    logits = model(Tensor(expected[f"{name}:images"])).data
     np.testing.assert_allclose(logits, expected[f"{name}:logits"], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("file", ["timm-registers.safetensors", "hf-vit", "hf-deit", "hf-teacher"])
 def test_larger_images_as_the_authors_code_does_it(expected, file):
-    saved, name = read(file, image_size=16), file.partition(".")[0]
-    logits = saved.model(Tensor(expected[f"{name}@16:images"])).data
+    (model, report), name = read(file, image_size=16), file.partition(".")[0]
+    logits = model(Tensor(expected[f"{name}@16:images"])).data
     np.testing.assert_allclose(logits, expected[f"{name}@16:logits"], rtol=0, atol=1e-5)
-    assert saved.preprocessing.size == (16, 16) and "from 2 x 2 to 4 x 4 patches, bicubic" in str(saved.report)
+    assert model.card.preprocessing.size == (16, 16) and "from 2 x 2 to 4 x 4 patches, bicubic" in str(report)
 
 
 @pytest.mark.parametrize("file, usual", [("google-vit.npz", "bilinear_corners"), ("deit.pth", "bicubic"),
@@ -71,7 +71,7 @@ def test_larger_images_as_the_authors_code_does_it(expected, file):
                                          ("timm-registers.safetensors", "bicubic_antialias")])
 @pytest.mark.parametrize("mode", [None, "bilinear"])
 def test_positions_are_stretched_in_the_mode_of_their_origin_or_as_asked(file, usual, mode):
-    old, new = read(file).model, read(file, pos_mode=mode, image_size=(12, 20)).model
+    old, new = read(file)[0], read(file, pos_mode=mode, image_size=(12, 20))[0]
     prefix = old.num_prefix if old.config.prefix_positions else 0
     stretched = resize_pos_embed(old.pos_embed.data, 2, (3, 5), prefix, mode or usual)
     np.testing.assert_array_equal(new.pos_embed.data, stretched)
@@ -80,12 +80,12 @@ def test_positions_are_stretched_in_the_mode_of_their_origin_or_as_asked(file, u
 def test_a_headless_model_has_the_tokens_of_hugging_face(expected):
     with pytest.raises(WeightsError, match="hf-model has no head.*head='zero' and num_classes"):
         load(GOLDEN / "hf-model")
-    saved = load(GOLDEN / "hf-model", head="zero", num_classes=8)
-    saved.model.head.weight.data[...] = np.eye(8)
-    logits = saved.model(Tensor(expected["hf-model:images"])).data
+    model, report = load(GOLDEN / "hf-model", head="zero", num_classes=8)
+    model.head.weight.data[...] = np.eye(8)
+    logits = model(Tensor(expected["hf-model:images"])).data
     np.testing.assert_allclose(logits, expected["hf-model:logits"], rtol=0, atol=1e-5)
-    assert saved.report.left_out == ("pre_logits.fc.bias", "pre_logits.fc.weight")
-    assert saved.report.new == ("head.weight", "head.bias")
+    assert report.left_out == ("pre_logits.fc.bias", "pre_logits.fc.weight")
+    assert report.new == ("head.weight", "head.bias")
 
 
 PREPARED = {
@@ -102,15 +102,14 @@ PREPARED = {
 
 @pytest.mark.parametrize("file", PREPARED)
 def test_classes_and_preprocessing_come_with_the_file_or_are_the_usual(file):
-    saved = read(file)
-    assert (saved.classes, saved.preprocessing) == PREPARED[file]
+    model, report = read(file)
+    assert (model.card.classes, model.card.preprocessing) == PREPARED[file]
     says_so = file in ("timm-vit", "hf-vit", "hf-teacher")
-    assert ("does not say how images are prepared" in str(saved.report)) is not says_so
+    assert ("does not say how images are prepared" in str(report)) is not says_so
 
 
 def test_the_report_says_what_became_of_everything():
-    saved = load(GOLDEN / "deit.pth", head="drop", num_classes=3, num_heads=2, image_size=12)
-    report = saved.report
+    _, report = load(GOLDEN / "deit.pth", head="drop", num_classes=3, num_heads=2, image_size=12)
     assert (report.format, report.architecture, len(report.loaded)) == ("DeiT", "deit", 31)
     assert report.left_out == ("head.weight", "head.bias", "head_dist.weight", "head_dist.bias")
     assert sorted(report.new) == sorted(report.left_out)
@@ -126,8 +125,8 @@ def test_the_report_says_what_became_of_everything():
 
 
 def test_the_file_in_a_folder_is_read_with_what_lies_beside_it(tmp_path):
-    saved = load(GOLDEN / "hf-vit" / "model.safetensors")
-    assert saved.classes == NAMES
+    model, _ = load(GOLDEN / "hf-vit" / "model.safetensors")
+    assert model.card.classes == NAMES
     shutil.copy(GOLDEN / "hf-vit" / "model.safetensors", tmp_path / "alone.safetensors")
     with pytest.raises(WeightsError, match="alone.safetensors has Hugging Face's names and needs config.json"):
         load(tmp_path / "alone.safetensors")
@@ -136,19 +135,19 @@ def test_the_file_in_a_folder_is_read_with_what_lies_beside_it(tmp_path):
 # Heads
 
 def test_a_head_of_zeros_says_nothing_yet():
-    saved = load(GOLDEN / "google-gap.npz", head="zero", num_classes=3)
-    logits = saved.model(Tensor(np.ones((2, 3, 8, 8), np.float32))).data
+    model, report = load(GOLDEN / "google-gap.npz", head="zero", num_classes=3)
+    logits = model(Tensor(np.ones((2, 3, 8, 8), np.float32))).data
     np.testing.assert_array_equal(logits, np.zeros((2, 3)))
-    assert saved.model.pre_logits is None and saved.classes == ("0", "1", "2")
-    assert {"pre_logits.fc.weight", "head.weight"} < set(saved.report.left_out)
+    assert model.pre_logits is None and model.card.classes == ("0", "1", "2")
+    assert {"pre_logits.fc.weight", "head.weight"} < set(report.left_out)
 
 
 def test_a_dropped_head_begins_as_usual_and_by_the_seed():
-    one, other, again = (read("hf-vit", head="drop", seed=seed).model.head.weight.data for seed in (0, 1, 0))
+    one, other, again = (read("hf-vit", head="drop", seed=seed)[0].head.weight.data for seed in (0, 1, 0))
     assert one.shape == (5, 8) and 0.005 < one.std() < 0.05
     np.testing.assert_array_equal(one, again)
     assert (one != other).all()
-    assert read("hf-vit", head="drop").classes == tuple("01234"), "what the file calls them was another head's"
+    assert read("hf-vit", head="drop")[0].card.classes == tuple("01234"), "what the file calls them was another head's"
 
 
 @pytest.mark.parametrize("changes, message", [
@@ -165,7 +164,7 @@ def test_impossible_arguments_are_refused(changes, message):
 
 
 def test_settings_of_training_are_taken():
-    config = load(GOLDEN / "hf-vit", num_classes=5, drop_path_rate=0.2, drop_rate=0.1).model.config
+    config = load(GOLDEN / "hf-vit", num_classes=5, drop_path_rate=0.2, drop_rate=0.1)[0].config
     assert (config.drop_path_rate, config.drop_rate) == (0.2, 0.1)
 
 
@@ -192,7 +191,7 @@ def test_what_does_not_fit_is_an_error_that_lists_it(damaged):
                        r"missing: blocks.1.mlp.fc1.bias; unexpected: mask_token; wrong shape: norm.bias is \(7,\), "
                        r"expected \(8,\). strict=False"):
         load(path, num_heads=2)
-    report = load(path, num_heads=2, strict=False).report
+    _, report = load(path, num_heads=2, strict=False)
     assert (report.missing, report.unexpected) == (("blocks.1.mlp.fc1.bias",), ("mask_token",))
     assert report.wrong_shape == ("norm.bias is (7,), expected (8,)",)
     assert "missing: blocks.1.mlp.fc1.bias\n  unexpected: mask_token\n  wrong shape: norm.bias" in str(report)
@@ -200,7 +199,7 @@ def test_what_does_not_fit_is_an_error_that_lists_it(damaged):
 
 def test_without_strict_the_rest_has_first_values(damaged):
     path = damaged(lambda arrays: arrays.pop("norm.weight"))
-    one, other = (load(path, num_heads=2, strict=False, seed=seed).model.state_dict() for seed in (0, 1))
+    one, other = (load(path, num_heads=2, strict=False, seed=seed)[0].state_dict() for seed in (0, 1))
     np.testing.assert_array_equal(one["norm.weight"], np.ones(8))
     for name in one:
         np.testing.assert_array_equal(one[name], other[name])
@@ -256,7 +255,7 @@ def test_a_billion_blocks_of_nothing_are_not_gone_through(tmp_path):
 def test_a_part_of_what_was_trained(tmp_path, prefix):
     arrays = read_checkpoint(GOLDEN / "google-vit.npz").arrays
     write_npz(tmp_path / "part.npz", {prefix + name: array for name, array in arrays.items()})
-    one, other = load(tmp_path / "part.npz").model.state_dict(), load(GOLDEN / "google-vit.npz").model.state_dict()
+    one, other = load(tmp_path / "part.npz")[0].state_dict(), load(GOLDEN / "google-vit.npz")[0].state_dict()
     for name in one | other:
         np.testing.assert_array_equal(one[name], other[name])
 
@@ -264,4 +263,4 @@ def test_a_part_of_what_was_trained(tmp_path, prefix):
 def test_names_that_training_on_several_devices_leaves(tmp_path):
     arrays = read_checkpoint(GOLDEN / "deit.pth").arrays
     write_safetensors(tmp_path / "model", {f"module.{name}": array for name, array in arrays.items()}, {})
-    assert len(load(tmp_path / "model", num_heads=2).report.loaded) == len(arrays)
+    assert len(load(tmp_path / "model", num_heads=2)[1].loaded) == len(arrays)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from checkpoints import GOLDEN, SMALL, VIT, filled
+from checkpoints import GOLDEN, SMALL, VIT
 
 from minivit.data import Preprocessing, imagenet_classes
 from minivit.models import DistilledConfig, HybridConfig, ResNetConfig, ViTConfig
@@ -74,16 +74,16 @@ def test_a_grid_that_is_not_square_has_to_be_said(tmp_path):
         load(tmp_path / "wide", num_heads=2)
     with pytest.raises(WeightsError, match=r"do not fit images of \(8, 20\) pixels"):
         load(tmp_path / "wide", num_heads=2, image_size=(8, 20))
-    saved = load(tmp_path / "wide", num_heads=2, image_size=(8, 24))
-    np.testing.assert_array_equal(saved.model.pos_embed.data, arrays["pos_embed"])
-    assert saved.report.resized == ()
+    model, report = load(tmp_path / "wide", num_heads=2, image_size=(8, 24))
+    np.testing.assert_array_equal(model.pos_embed.data, arrays["pos_embed"])
+    assert report.resized == ()
 
 
 def test_a_square_that_is_wanted_wide_is_stretched_and_not_taken_for_wide(tmp_path):
     """16 patches may lie 4 x 4 or 2 x 8: the file has a square, the user asks for the other."""
     write_safetensors(tmp_path / "square", build_from(ViTConfig(16, **SMALL)).state_dict(), {})
-    saved = load(tmp_path / "square", num_heads=2, image_size=(8, 32))
-    assert saved.report.resized == ("positions stretched from 4 x 4 to 2 x 8 patches, bicubic_antialias",)
+    _, report = load(tmp_path / "square", num_heads=2, image_size=(8, 32))
+    assert report.resized == ("positions stretched from 4 x 4 to 2 x 8 patches, bicubic_antialias",)
 
 
 def test_every_width_of_an_mlp_is_some_ratio():
@@ -110,8 +110,8 @@ def test_the_older_config_json_of_timm_is_flat(timm_folder):
     def flat(settings):
         args = {"num_heads": 2}
         return settings["pretrained_cfg"] | {"architecture": "vit", "model_args": args, "label_names": {"0": "x"}}
-    saved = load(timm_folder(flat))
-    assert saved.preprocessing.crop_pct == 0.9 and saved.classes == tuple("01234")
+    card = load(timm_folder(flat))[0].card
+    assert card.preprocessing.crop_pct == 0.9 and card.classes == tuple("01234")
 
 
 @pytest.mark.parametrize("change, message", [
@@ -129,7 +129,7 @@ def test_a_config_json_of_another_model_is_refused(timm_folder, change, message)
 
 def test_timm_s_words_for_gelu_and_pooling_are_taken(timm_folder):
     words = {"act_layer": "gelu_tanh", "global_pool": "avg"}
-    config = load(timm_folder(lambda told: told["model_args"].update(words))).model.config
+    config = load(timm_folder(lambda told: told["model_args"].update(words)))[0].config
     assert (config.gelu, config.pool, config.fc_norm) == ("tanh", "mean", False)
 
 
@@ -160,15 +160,14 @@ def test_what_config_json_leaves_out_is_as_in_their_code(tmp_path):
     for name in ("layer_norm_eps", "hidden_act", "qkv_bias", "hidden_dropout_prob", "num_channels", "id2label"):
         del settings[name]
     path.write_text(json.dumps(settings))
-    saved = load(tmp_path / "folder")
-    assert (saved.model.config.norm_eps, saved.model.config.gelu, saved.classes) == (1e-12, "none", tuple("01234"))
+    model, _ = load(tmp_path / "folder")
+    assert (model.config.norm_eps, model.config.gelu, model.card.classes) == (1e-12, "none", tuple("01234"))
 
 
 def test_a_thousand_classes_without_names_are_imagenet(tmp_path):
-    numbers = tuple(map(str, range(1000)))
-    save(tmp_path / "model", replace(filled(replace(VIT, num_classes=1000)), classes=numbers), "huggingface")
-    saved = load(tmp_path / "model")
-    assert saved.classes == imagenet_classes() and "1,000 are taken for those of ImageNet" in str(saved.report)
+    save(build_from(replace(VIT, num_classes=1000)), tmp_path / "model", "huggingface")
+    model, report = load(tmp_path / "model")
+    assert model.card.classes == imagenet_classes() and "1,000 are taken for those of ImageNet" in str(report)
 
 
 PREPROCESSORS = [

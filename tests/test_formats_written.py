@@ -10,10 +10,9 @@ import pytest
 from checkpoints import SMALL, VIT, filled
 
 from minivit import Tensor
-from minivit.data import Preprocessing
 from minivit.models import CNNConfig, DistilledConfig, HybridConfig, ResNetConfig, resize_pos_embed
 from minivit.models.registry import build_from
-from minivit.weights import SavedModel, WeightsError, load, save
+from minivit.weights import WeightsError, card_of, load, save
 from minivit.weights.formats import export
 
 TANH = dict(gelu="tanh")
@@ -40,41 +39,42 @@ ROUND_TRIPS["minivit"] = [*ROUND_TRIPS["timm"], replace(VIT, norm_first=False), 
                                             for number in range(len(configs))])
 def test_a_model_comes_back_bit_for_bit(tmp_path, format, number):
     config = ROUND_TRIPS[format][number]
-    saved = filled(config)
-    left_out = save(tmp_path / "model", saved, format)
-    again = load(tmp_path / "model")
+    model = filled(config)
+    left_out = save(model, tmp_path / "model", format)
+    again, _ = load(tmp_path / "model")
     size = (32, 32) if isinstance(config, ResNetConfig) else config.image_size
     images = Tensor(np.random.default_rng(1).standard_normal((2, config.in_chans, *size)).astype(np.float32))
-    np.testing.assert_array_equal(again.model(images).data, saved.model(images).data)
-    for name, array in again.model.state_dict().items():
+    np.testing.assert_array_equal(again(images).data, model(images).data)
+    for name, array in again.state_dict().items():
         if not name.startswith("pos_embed"):
-            np.testing.assert_array_equal(array, saved.model.state_dict()[name])
-    assert again.classes == (("0", "1") if "the names of the classes" in left_out else ("a", "b"))
+            np.testing.assert_array_equal(array, model.state_dict()[name])
+    assert again.card.classes == (("0", "1") if "the names of the classes" in left_out else ("a", "b"))
     if "the preprocessing" not in left_out:
-        assert again.preprocessing == saved.preprocessing
+        assert again.card.preprocessing == model.card.preprocessing
     assert ("the names of the classes" in left_out) is (format == "google")
     same = ("norm_eps", "gelu", "num_heads", "image_size", "layer_scale")
     for setting in same + ("drop_rate", "attn_drop_rate") * (format == "huggingface"):
-        assert getattr(again.model.config, setting, None) == getattr(config, setting, None)
+        assert getattr(again.config, setting, None) == getattr(config, setting, None)
 
 
 def test_timm_s_distilled_model_has_positions_for_both_its_tokens():
-    written = export(filled(DistilledConfig(12, **SMALL, prefix_positions=False)), "timm")
+    model = filled(DistilledConfig(12, **SMALL, prefix_positions=False))
+    written = export(model, model.card, "timm")
     assert written.documents["config.json"]["model_args"]["no_embed_class"] is False
     assert written.arrays["pos_embed"].shape == (1, 2 + 9, 8) and not written.arrays["pos_embed"][:, :2].any()
 
 
 def test_a_bare_file_of_timm_says_everything_too(tmp_path):
-    saved = filled(replace(VIT, **TANH, pool="mean", image_size=(8, 12)))
-    assert save(tmp_path / "bare.safetensors", saved, "timm") == ()
-    again = load(tmp_path / "bare.safetensors")
-    assert again.model.config == replace(saved.model.config, weight_init="normal", zero_head=False)
-    assert (again.classes, again.preprocessing) == (saved.classes, saved.preprocessing)
+    model = filled(replace(VIT, **TANH, pool="mean", image_size=(8, 12)))
+    assert save(model, tmp_path / "bare.safetensors", "timm") == ()
+    again, _ = load(tmp_path / "bare.safetensors")
+    assert again.config == replace(model.config, weight_init="normal", zero_head=False)
+    assert again.card == model.card
 
 
 def test_resnets_of_timm_have_names():
-    saved = SavedModel(build_from(ResNetConfig(32, num_classes=2)), ("a", "b"), Preprocessing((32, 32)))
-    assert export(saved, "timm").documents["config.json"]["architecture"] == "resnetv2_50x1_bit"
+    model = build_from(ResNetConfig(32, num_classes=2))
+    assert export(model, card_of(model), "timm").documents["config.json"]["architecture"] == "resnetv2_50x1_bit"
 
 
 REFUSED = [
@@ -112,31 +112,33 @@ REFUSED = [
                                                                   enumerate(REFUSED)])
 def test_what_a_format_cannot_express_is_refused_by_name(tmp_path, format, config, message):
     with pytest.raises(ValueError, match=message):
-        save(tmp_path / "model", filled(config), format)
+        save(filled(config), tmp_path / "model", format)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_alone_is_refused(tmp_path):
-    with pytest.raises(TypeError, match="save takes a SavedModel.* not a VisionTransformer"):
-        save(tmp_path / "model", filled(VIT).model)
-
-
-def test_a_model_with_other_classes_than_it_says_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="3 names of classes for a model with 2"):
-        save(tmp_path / "model", replace(filled(VIT), classes=("a", "b", "c")))
+def test_a_card_that_is_not_the_model_s_is_refused(tmp_path):
+    model = filled(VIT)
+    model.card = replace(model.card, classes=("a", "b", "c"))
+    with pytest.raises(ValueError, match="model.card names 3 classes, and the model has 2"):
+        save(model, tmp_path / "model")
+    model.card = {"classes": ("a", "b")}
+    with pytest.raises(TypeError, match="model.card must be a Card, not a dict"):
+        save(model, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_left_out_is_said(tmp_path):
-    saved = replace(filled(replace(VIT, image_size=(8, 12))), about={"data": "mine"})
-    assert save(tmp_path / "minivit", saved) == ()
-    assert save(tmp_path / "timm", saved, "timm") == ("about",)
-    assert save(tmp_path / "hf", saved, "huggingface") == ("the preprocessing", "about")
-    assert load(tmp_path / "minivit").about == {"data": "mine"}
+    model = filled(replace(VIT, image_size=(8, 12)))
+    model.card = replace(model.card, about={"data": "mine"})
+    assert save(model, tmp_path / "minivit") == ()
+    assert save(model, tmp_path / "timm", "timm") == ("about",)
+    assert save(model, tmp_path / "hf", "huggingface") == ("the preprocessing", "about")
+    assert load(tmp_path / "minivit")[0].card.about == {"data": "mine"}
 
 
 @pytest.mark.parametrize("written", [0, 1, 2])
 def test_a_folder_is_no_model_until_all_of_it_is_there(tmp_path, monkeypatch, written):
-    save(tmp_path / "model", filled(VIT), "huggingface")
+    save(filled(VIT), tmp_path / "model", "huggingface")
     left = [os.replace] * written
 
     def replace_while_there_is_space(*paths):
@@ -145,24 +147,24 @@ def test_a_folder_is_no_model_until_all_of_it_is_there(tmp_path, monkeypatch, wr
         left.pop()(*paths)
     monkeypatch.setattr(os, "replace", replace_while_there_is_space)
     with pytest.raises(OSError, match="No space left"):
-        save(tmp_path / "model", filled(VIT), "huggingface")
+        save(filled(VIT), tmp_path / "model", "huggingface")
     with pytest.raises(WeightsError, match="is no folder with weights"):
         load(tmp_path / "model")
 
 
 def test_our_own_file_can_be_changed_as_others(tmp_path):
     for pos_embed, how in (("learned", "stretched"), ("learned-2d", "stretched"), ("sincos-2d", "computed again,")):
-        save(tmp_path / "model", filled(replace(VIT, pos_embed=pos_embed)))
-        saved = load(tmp_path / "model", head="zero", num_classes=4, image_size=(8, 20), drop_path_rate=0.5)
-        assert (saved.model.patch_embed.grid, saved.classes) == ((2, 5), ("0", "1", "2", "3"))
-        assert saved.report.resized[0].startswith(f"positions {how} from 3 x 3 to 2 x 5 patches")
-    again = load(tmp_path / "model")
-    assert again.model.config == replace(VIT, pos_embed="sincos-2d") and again.report.format == "minivit"
+        save(filled(replace(VIT, pos_embed=pos_embed)), tmp_path / "model")
+        model, report = load(tmp_path / "model", head="zero", num_classes=4, image_size=(8, 20), drop_path_rate=0.5)
+        assert (model.patch_embed.grid, model.card.classes) == ((2, 5), ("0", "1", "2", "3"))
+        assert report.resized[0].startswith(f"positions {how} from 3 x 3 to 2 x 5 patches")
+    again, report = load(tmp_path / "model")
+    assert again.config == replace(VIT, pos_embed="sincos-2d") and report.format == "minivit"
 
 
 def test_positions_of_rows_and_columns_are_stretched_as_their_sum_is(tmp_path):
-    saved = filled(replace(VIT, pos_embed="learned-2d"))
-    save(tmp_path / "model", saved)
-    whole = saved.model.pos_embed().data
-    stretched = load(tmp_path / "model", image_size=(20, 8)).model.pos_embed().data
+    model = filled(replace(VIT, pos_embed="learned-2d"))
+    save(model, tmp_path / "model")
+    whole = model.pos_embed().data
+    stretched = load(tmp_path / "model", image_size=(20, 8))[0].pos_embed().data
     np.testing.assert_allclose(stretched, resize_pos_embed(whole, 3, (5, 2), 0, "bicubic"), atol=1e-6)

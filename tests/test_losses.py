@@ -110,27 +110,27 @@ def taught(tmp_path_factory):
 
 
 def test_a_teacher_sees_the_images_as_it_was_trained_to(taught):
-    saved, data = load(taught / "last.safetensors"), mnist5k()
+    (model, _), data = load(taught / "last.safetensors"), mnist5k()
     pixels = data.test.images[:5].transpose(0, 3, 1, 2) / np.float32(255)
     other = replace(data, mean=(0.5,), std=(0.25,))
-    expected = saved.model(Tensor((pixels - saved.mean[0]) / np.float32(saved.std[0]))).data
-    np.testing.assert_allclose(Teacher(saved, other)((pixels - np.float32(0.5)) / np.float32(0.25)), expected,
+    expected = model(Tensor((pixels - model.card.mean[0]) / np.float32(model.card.std[0]))).data
+    np.testing.assert_allclose(Teacher(model, other)((pixels - np.float32(0.5)) / np.float32(0.25)), expected,
                                rtol=1e-4, atol=1e-5)
 
 
 def test_a_teacher_must_fit_the_data(taught):
-    saved, data = load(taught / "last.safetensors"), mnist5k()
+    (model, _), data = load(taught / "last.safetensors"), mnist5k()
     with pytest.raises(ValueError, match=r"knows other classes, 10 \(0, 1, 2, ...\), than the data has, 10 \(a, b, c"):
-        Teacher(saved, replace(data, classes=tuple("abcdefghij")))
+        Teacher(model, replace(data, classes=tuple("abcdefghij")))
     wide = replace(data.train, images=np.zeros((4, 28, 32, 1), np.uint8), labels=np.zeros(4, np.int64))
     with pytest.raises(ValueError, match=r"teacher takes images of \(28, 28\) with 1 channel.* has \(28, 32\) with 1"):
-        Teacher(saved, replace(data, train=wide, test=wide))
+        Teacher(model, replace(data, train=wide, test=wide))
 
 
 @pytest.mark.parametrize("kind", ["hard", "soft"])
 def test_distilled_gradients_have_the_same_bits_for_any_number_of_threads(taught, kind):
     data = mnist5k()
-    loss = Distillation(Teacher(load(taught / "last.safetensors"), data), kind, tau=2.0)
+    loss = Distillation(Teacher(load(taught / "last.safetensors")[0], data), kind, tau=2.0)
     model, bits = create("deit_nano_distilled_patch7_28", zero_head=False, drop_rate=0.1), []
     batch = Batch(normal(0, 90, 1, 28, 28).astype(np.float32), data.train.labels[:90], np.arange(90))
     for threads in (1, 2, 3):
@@ -174,7 +174,7 @@ def test_the_command_trains_a_student(taught, tmp_path, monkeypatch, capsys):
 
 def test_dropout_of_the_student_does_not_reach_the_teacher(taught):
     data = mnist5k()
-    teacher = Teacher(load(taught / "last.safetensors"), data)
+    teacher = Teacher(load(taught / "last.safetensors")[0], data)
     images = normal(0, 3, 1, 28, 28).astype(np.float32)
     with randomness(0, 0):
         np.testing.assert_array_equal(teacher(images), teacher(images))

@@ -8,7 +8,7 @@ from PIL import Image
 from runs import TINY, outcome, trainer
 
 from minivit.inspect import draw_curves
-from minivit.train import RunFolder, TrainConfig, find_weights
+from minivit.train import RunFolder, TrainConfig, find_weights, trainer_from
 from minivit.train.run import METRICS
 from minivit.weights import load
 
@@ -50,9 +50,20 @@ def test_last_is_the_model_at_the_end_and_best_the_first_of_the_most_accurate(di
     run.run()
     assert len({array.tobytes() for array in kept.values()}) == 5
     for file, epoch, accuracy in ((run.folder.best, 2, 0.4), (run.folder.last, 5, 0.2)):
-        saved = load(file)
-        np.testing.assert_array_equal(saved.model.head.weight.data, kept[epoch])
-        assert (saved.about["epochs"], saved.about["test_accuracy"]) == (epoch, accuracy)
+        model, _ = load(file)
+        np.testing.assert_array_equal(model.head.weight.data, kept[epoch])
+        assert (model.card.about["epochs"], model.card.about["test_accuracy"]) == (epoch, accuracy)
+
+
+def test_a_trained_model_carries_its_card_with_and_without_a_folder(finished):
+    card = load(finished.folder.last)[0].card
+    assert (card.about["epochs"], card.mean) == (3, finished.data.mean) and finished.model.card == card
+    again = trainer_from(TrainConfig(data=finished.data.name, epochs=3, batch_size=16, lr=3e-3), TINY, quiet=True)
+    again.run()
+    assert again.model.card == card
+    again = trainer_from(TrainConfig(data=finished.data.name, epochs=3, batch_size=16, lr=3e-3), TINY, finished.folder)
+    again.resume()
+    assert again.model.card == card
 
 
 def test_a_run_without_test_images_has_metrics_and_weights(write_digits, tmp_path):
@@ -60,7 +71,7 @@ def test_a_run_without_test_images_has_metrics_and_weights(write_digits, tmp_pat
     run = trainer(tmp_path / "run", config, TINY)
     assert run.run() is True
     assert [row["test_accuracy"] for row in csv.DictReader(run.folder.metrics.read_text().splitlines())] == ["", ""]
-    np.testing.assert_array_equal(load(run.folder.best).model.head.weight.data, run.model.head.weight.data)
+    np.testing.assert_array_equal(load(run.folder.best)[0].head.weight.data, run.model.head.weight.data)
 
 
 def test_a_run_is_never_overwritten(finished):

@@ -12,27 +12,29 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
+import minivit.weights
 from minivit import Tensor, nn
 from minivit.data import Preprocessing
-from minivit.models import ViTConfig, VisionTransformer
-from minivit.weights import SavedModel, WeightsError, load, load_arrays, save, save_arrays, write_atomic
+from minivit.models import ViTConfig, VisionTransformer, create
+from minivit.weights import Card, WeightsError, load, load_arrays, save, save_arrays, write_atomic
 
 KILLS = int(os.environ.get("MINIVIT_KILLS", "4"))
 ARRAYS = {"matrix": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array(7), "empty": np.zeros((0, 2)),
           "mask": np.array([True, False]), "big": np.array([1e300, -0.0, np.nan])}
 
 
-def saved_model(**changes):
-    config = ViTConfig(**(dict(image_size=(4, 6), patch_size=2, in_chans=1, num_classes=3, embed_dim=4, depth=1,
-                               num_heads=2, mlp_ratio=2.0, zero_head=False) | changes))
-    preprocessing = Preprocessing(config.image_size, 0.9, "lanczos", (0.1,), (0.3,), "squash")
-    return SavedModel(VisionTransformer(config, seed=5), ("a", "b", "ü"), preprocessing, {"data": "drawn", "n": 3})
+def small_model():
+    model = VisionTransformer(ViTConfig((4, 6), patch_size=2, in_chans=1, num_classes=3, embed_dim=4, depth=1,
+                                        num_heads=2, mlp_ratio=2.0, zero_head=False), seed=5)
+    preprocessing = Preprocessing((4, 6), 0.9, "lanczos", (0.1,), (0.3,), "squash")
+    model.card = Card(("a", "b", "ü"), preprocessing, {"data": "drawn", "n": 3})
+    return model
 
 
 @pytest.fixture
 def model_file(tmp_path):
     path = tmp_path / "model.safetensors"
-    save(path, saved_model())
+    save(small_model(), path)
     return path
 
 
@@ -72,13 +74,26 @@ def test_equal_content_makes_equal_bytes(tmp_path):
 
 
 def test_one_file_rebuilds_the_model(model_file):
-    original, loaded = saved_model(), load(model_file)
-    assert loaded.model.config == original.model.config and not loaded.model.training
-    assert (loaded.classes, loaded.preprocessing, loaded.about) == \
-        (original.classes, original.preprocessing, original.about)
-    assert (loaded.mean, loaded.std) == ((0.1,), (0.3,))
+    original, (loaded, report) = small_model(), load(model_file)
+    assert loaded.config == original.config and not loaded.training and report.format == "minivit"
+    assert loaded.card == original.card and (loaded.card.mean, loaded.card.std) == ((0.1,), (0.3,))
     images = Tensor(np.random.default_rng(0).standard_normal((2, 1, 4, 6)).astype(np.float32))
-    np.testing.assert_array_equal(loaded.model(images).data, original.model(images).data)
+    np.testing.assert_array_equal(loaded(images).data, original(images).data)
+
+
+def test_a_card_is_no_part_of_the_weights():
+    with_card = small_model()
+    without = VisionTransformer(with_card.config)
+    assert list(with_card.state_dict()) == list(without.state_dict()) and repr(with_card) == repr(without)
+
+
+@pytest.mark.parametrize("format", ["minivit", "timm"])
+def test_a_model_without_a_card_is_written_with_a_default_one(tmp_path, format):
+    model = create("vit_nano_patch7_28", in_chans=2)
+    assert minivit.weights.save(model, tmp_path / "model", format=format) == ()
+    again, report = minivit.weights.load(tmp_path / "model", head="keep")
+    assert again.card == Card(tuple("0123456789"), Preprocessing((28, 28), mean=(0.5, 0.5), std=(0.5, 0.5)))
+    assert len(report.loaded) == len(model.state_dict())
 
 
 # Damage
@@ -161,8 +176,10 @@ def test_the_file_of_another_model_is_refused(model_file, change, message):
 
 
 def test_a_model_outside_the_registry_is_refused(tmp_path):
-    with pytest.raises((TypeError, AttributeError)):
-        save(tmp_path / "x", SavedModel(nn.Linear(2, 2, 0), (), Preprocessing((2, 2))))
+    with pytest.raises(TypeError, match="save takes one of minivit's models and then a path, not a Linear"):
+        save(nn.Linear(2, 2, 0), tmp_path / "x")
+    with pytest.raises(TypeError, match="not a str"):
+        save("x", small_model())
     assert not list(tmp_path.iterdir())
 
 

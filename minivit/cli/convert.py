@@ -39,9 +39,10 @@ def run(arguments):
     if target.exists() and not empty and not arguments.force:
         raise FileExistsError(f"{target} is there already: --force replaces it")
     changes = {name: value for config in CHANGES for name, value in given(arguments, config).items()}
-    saved = load(find_weights(arguments.source), arguments.head, arguments.pos_mode, arguments.strict, **changes)
-    print(saved.report)
-    left_out = save(target, saved, format)
+    source = find_weights(arguments.source)
+    model, report = load(source, arguments.head, arguments.pos_mode, arguments.strict, **changes)
+    print(report)
+    left_out = save(model, target, format)
     without = f", without {' and '.join(left_out)}, which it has no place for" if left_out else ""
     print(f"{target}: {format}{without}")
     return 0

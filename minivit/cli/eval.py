@@ -18,15 +18,15 @@ def run(arguments):
     if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
         raise FileNotFoundError(f"--json {arguments.json}: there is no folder {Path(arguments.json).parent}")
     file = find_weights(arguments.model)
-    saved = load(file)
-    name = arguments.data or saved.about.get("data")
+    model, _ = load(file)
+    name = arguments.data or model.card.about.get("data")
     if name is None:
         raise ValueError(f"{file} does not say what it was trained on: name a data set with --data")
     data = open_dataset(name)
     if data.test is None:
         raise ValueError(f"{name} has no test part")
     with Workers() as workers:
-        result = evaluate(saved.model, data.test, saved.mean, saved.std, workers)
+        result = evaluate(model, data.test, model.card.mean, model.card.std, workers)
     print(f"{file} on {data.name}: accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}, "
           f"{result['images']:,} images")
     if arguments.json:

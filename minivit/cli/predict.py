@@ -21,18 +21,19 @@ def add_arguments(parser):
 def run(arguments):
     if arguments.top < 1:
         raise ValueError(f"--top must be at least 1, not {arguments.top}")
-    saved = load(find_weights(arguments.model))
+    model, _ = load(find_weights(arguments.model))
+    card = model.card
     failed = False
     for path in arguments.images:
         try:
-            image = read_image(path, saved.preprocessing, saved.model.config.in_chans)
+            image = read_image(path, card.preprocessing, model.config.in_chans)
         except (OSError, ValueError) as error:          # say so, and go on with the other images
             print(f"minivit predict: error: {error}", file=sys.stderr)
             failed = True
             continue
         image = 255 - image if arguments.invert else image
-        logits = logits_of(saved.model, image[None], saved.mean, saved.std)
+        logits = logits_of(model, image[None], card.mean, card.std)
         probabilities = ops.softmax(Tensor(logits)).data[0]
         best = np.argsort(-probabilities, kind="stable")[:arguments.top]
-        print(f"{path}: " + ", ".join(f"{saved.classes[k]} {probabilities[k]:.1%}" for k in best))
+        print(f"{path}: " + ", ".join(f"{card.classes[k]} {probabilities[k]:.1%}" for k in best))
     return 2 if failed else 0

@@ -23,7 +23,7 @@ def run(arguments):
     if arguments.depth < 0:
         raise ValueError(f"--depth must be at least 0, not {arguments.depth}")
     if Path(arguments.model).exists():
-        model = load(find_weights(arguments.model)).model
+        model, _ = load(find_weights(arguments.model))
     else:
         with nn.no_init():
             model = create(arguments.model)

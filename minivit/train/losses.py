@@ -78,20 +78,21 @@ class Distillation:
 class Teacher:
     """A trained model that is asked about a student's images, which were normalised with `data`'s mean and std.
 
-    saved: a SavedModel. Raises ValueError where it takes other images, or does not know the same classes.
+    model: with a card, as one that was loaded has it. Raises ValueError where it takes other images, or does not know
+    the same classes.
     """
 
-    def __init__(self, saved, data):
-        config, (Sy, Sx, C) = saved.model.config, data.train.images.shape[1:]
+    def __init__(self, model, data):
+        config, card, (Sy, Sx, C) = model.config, model.card, data.train.images.shape[1:]
         if (*config.image_size, config.in_chans) != (Sy, Sx, C):
             raise ValueError(f"the teacher takes images of {config.image_size} with {config.in_chans} channel(s), the "
                              f"data has {(Sy, Sx)} with {C}: train a teacher on such images")
-        if tuple(saved.classes) != tuple(data.classes):
-            raise ValueError(f"the teacher knows other classes, {_few(saved.classes)}, than the data has, "
+        if tuple(card.classes) != tuple(data.classes):
+            raise ValueError(f"the teacher knows other classes, {_few(card.classes)}, than the data has, "
                              f"{_few(data.classes)}")
-        self.model = saved.model.eval()
+        self.model = model.eval()
         mean, std, its_mean, its_std = (np.reshape(np.float32(numbers), (-1, 1, 1))
-                                        for numbers in (data.mean, data.std, saved.mean, saved.std))
+                                        for numbers in (data.mean, data.std, card.mean, card.std))
         self.scale, self.offset = std / its_std, (mean - its_mean) / its_std
 
     def __call__(self, images):

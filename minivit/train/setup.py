@@ -35,7 +35,7 @@ def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=Fa
     final = {"final": config.final_lr} if config.schedule in ("cosine", "linear") else {}
     loss, teacher = Classification(config.label_smoothing), None
     if config.teacher:
-        teacher = Teacher(load(find_weights(config.teacher)), data)
+        teacher = Teacher(load(find_weights(config.teacher))[0], data)
         loss = Distillation(teacher, config.distillation, config.alpha, config.tau, config.kl_reduction,
                             config.label_smoothing)
     return Trainer(model, data, loader, loss, optimizer,

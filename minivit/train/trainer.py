@@ -12,7 +12,7 @@ from minivit.train.evaluate import evaluate
 from minivit.train.loop import train_epoch
 from minivit.train.progress import Progress, StopRequest
 from minivit.train.workers import Workers
-from minivit.weights import SavedModel, save
+from minivit.weights import Card, save
 
 NOTHING = {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}
 
@@ -21,9 +21,10 @@ NOTHING = {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}
 class Trainer:
     """Trains `model` on the batches of `loader` for `epochs`, testing on `data.test` after each (if there is one).
 
-    data: a DataSet. loss: see `losses`. schedule: step -> learning rate. folder: a RunFolder that is
-    there, or None to leave nothing behind. on_epoch(row), if given, is called with each epoch's row of metrics.
-    identity: all that the run is a function of, as {name: value of JSON's types}; a run with another is not resumed.
+    From then on the model carries its card. data: a DataSet. loss: see `losses`. schedule: step -> learning rate.
+    folder: a RunFolder that is there, or None to leave nothing behind. on_epoch(row), if given, is called with each
+    epoch's row of metrics. identity: all that the run is a function of, as {name: value of JSON's types}; a run with
+    another is not resumed.
     """
 
     model: object
@@ -50,6 +51,7 @@ class Trainer:
         progress = self.folder.read_state(self.model, self.optimizer, self.identity)
         self.epoch, self.batch, self.rows = progress["epoch"], progress["batch"], progress["rows"]
         self.sums = progress["sums"]
+        self.model.card = self._card()
 
     def run(self):
         """Train to the last epoch. True if it got there, False if Ctrl-C stopped it; either way it can be resumed."""
@@ -111,13 +113,16 @@ class Trainer:
                 "test_accuracy": tested["accuracy"], "seconds": sums["seconds"],
                 "images_per_second": sums["images"] / sums["seconds"]}
 
+    def _card(self):
+        about = {"data": self.data.name, "epochs": self.epoch, "steps": self.optimizer.steps,
+                 "test_accuracy": self.rows[-1]["test_accuracy"] if self.rows and not self.batch else None}
+        size = self.loader.split.images.shape[1:3]
+        return Card(self.data.classes, Preprocessing(size, mean=self.data.mean, std=self.data.std), about)
+
     def _save_model(self, which):
+        self.model.card = self._card()
         if self.folder is not None:
-            about = {"data": self.data.name, "epochs": self.epoch, "steps": self.optimizer.steps,
-                     "test_accuracy": self.rows[-1]["test_accuracy"] if self.rows and not self.batch else None}
-            size = self.loader.split.images.shape[1:3]
-            preprocessing = Preprocessing(size, mean=self.data.mean, std=self.data.std)
-            save(getattr(self.folder, which), SavedModel(self.model, self.data.classes, preprocessing, about))
+            save(self.model, getattr(self.folder, which))
 
     def _save_state(self):
         if self.folder is not None:

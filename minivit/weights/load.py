@@ -1,12 +1,12 @@
 """A model from anybody's file of weights.
 
-- `load(path, head, ...)`: a `SavedModel`, with a `Report` of what became of every array
+- `load(path, head, ...)`: the model with its card, and a `Report` of what became of every array
 
     checkpoint -> translation -> a new head, if asked for -> another image size, if asked for -> model
 
 So a trained model becomes one for other classes and larger images (Dosovitskiy et al. 2020, arXiv 2010.11929, 3.2):
 
-    saved = load("ViT-B_16.npz", head="zero", num_classes=10, image_size=384)
+    model, report = load("ViT-B_16.npz", head="zero", num_classes=10, image_size=384)
 """
 from dataclasses import fields, replace
 from pathlib import Path
@@ -18,9 +18,10 @@ from minivit.errors import unknown
 from minivit.models.positions import interpolation_matrix, resize_pos_embed
 from minivit.models.registry import build_from, describe
 from minivit.nn import no_init
+from minivit.weights.card import Card
 from minivit.weights.files import read_checkpoint
 from minivit.weights.formats import translate
-from minivit.weights.model_file import SavedModel, read_model, written_by_minivit
+from minivit.weights.model_file import read_model, written_by_minivit
 from minivit.weights.report import Report
 from minivit.weights.store import WeightsError
 
@@ -29,7 +30,8 @@ _IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")
 
 
 def load(path, head="keep", pos_mode=None, strict=True, seed=0, **changes):
-    """The SavedModel in a file or folder of minivit, timm, DeiT, Hugging Face or Google; see its `report`.
+    """(model, Report) of a file or folder of minivit, timm, DeiT, Hugging Face or Google. The model is in evaluation
+    mode; `model.card` has its classes and preprocessing.
 
     head: "keep" the file's; or put a linear one in its place, with weights of 0 ("zero") or with the first values that
     such a model usually has ("drop"), drawn from `seed`. changes: to settings of the model. num_classes needs a new
@@ -73,8 +75,8 @@ def load(path, head="keep", pos_mode=None, strict=True, seed=0, **changes):
     for name, parameter in model.named_parameters():
         if name in loaded:
             parameter.data = np.array(arrays[name], np.float32, order="C")
-    preprocessing = replace(found.preprocessing, size=config.image_size)
-    return SavedModel(model.eval(), classes, preprocessing, found.about, report)
+    model.card = Card(classes, replace(found.preprocessing, size=config.image_size), found.about)
+    return model.eval(), report
 
 
 def _of_head(name):

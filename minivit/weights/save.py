@@ -1,36 +1,39 @@
 """A model into anybody's format.
 
-- `save(path, saved, format)`: to minivit's own file, or to timm's, Hugging Face's or Google's
+- `save(model, path, format)`: to minivit's own file, or to timm's, Hugging Face's or Google's
 """
 import json
 from pathlib import Path
 
 from minivit.errors import unknown
+from minivit.weights.card import Card, card_of
 from minivit.weights.files import write_npz
 from minivit.weights.formats import FORMATS, export
 from minivit.weights.formats.timm import METADATA
-from minivit.weights.model_file import SavedModel, write_model
+from minivit.weights.model_file import write_model
 from minivit.weights.store import write_atomic, write_safetensors
 
 
-def save(path, saved, format="minivit"):
-    """Write a SavedModel, atomically; return what could not be written, as a tuple of words.
+def save(model, path, format="minivit"):
+    """Write a model and its card (see `card_of`), atomically; return what could not be written, as a tuple of words.
 
     format: "minivit", one safetensors file with everything in it; "timm" and "huggingface", a folder (timm: or a bare
     .safetensors file); "google", an .npz file. Raises ValueError, naming it, where a format cannot express what the
     model computes; what a format merely has no place for, such as names of classes in an .npz, is returned.
     """
-    if not isinstance(saved, SavedModel):
-        raise TypeError(f"save takes a SavedModel, which is a model with names of its classes and the preprocessing of "
-                        f"its images, not a {type(saved).__name__}")
-    if len(saved.classes) != saved.model.config.num_classes:
-        raise ValueError(f"{len(saved.classes)} names of classes for a model with {saved.model.config.num_classes}")
+    if not hasattr(model, "config"):
+        raise TypeError(f"save takes one of minivit's models and then a path, not a {type(model).__name__}")
+    card = card_of(model)
+    if not isinstance(card, Card):
+        raise TypeError(f"model.card must be a Card, not a {type(card).__name__}")
+    if len(card.classes) != model.config.num_classes:
+        raise ValueError(f"model.card names {len(card.classes)} classes, and the model has {model.config.num_classes}")
     if format not in ("minivit", *FORMATS):
         raise ValueError(unknown("format", format, ("minivit", *FORMATS)))
     if format == "minivit":
-        write_model(path, saved)
+        write_model(path, model, card)
         return ()
-    written = export(saved, format)
+    written = export(model, card, format)
     if format == "google":
         write_npz(path, written.arrays)
     elif format == "timm" and Path(path).suffix == ".safetensors":

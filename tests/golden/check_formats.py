@@ -21,7 +21,7 @@ from minivit import Tensor, no_grad
 from minivit.data import Preprocessing, image_pixels, normalise
 from minivit.models import DistilledConfig, HybridConfig, ResNetConfig, ViTConfig
 from minivit.models.registry import build_from
-from minivit.weights import SavedModel, save
+from minivit.weights import Card, save
 
 VIT = dict(image_size=16, patch_size=4, num_classes=5, embed_dim=16, depth=2, num_heads=4, mlp_ratio=2.5)
 GOOGLE = VIT | dict(gelu="tanh")
@@ -83,22 +83,23 @@ def main():
 
 
 def filled(config):
-    """A SavedModel whose parameters are all random."""
+    """A model whose parameters are all random, and its card."""
     rng, model = np.random.default_rng(0), build_from(config).eval()
     for name, parameter in model.named_parameters():
         parameter.data[...] = rng.standard_normal(parameter.shape) * 0.3 + ("norm" in name and name.endswith("weight"))
     half = (0.5,) * config.in_chans
-    return SavedModel(model, tuple("abcde"), Preprocessing(config.image_size, mean=half, std=half))
+    model.card = Card(tuple("abcde"), Preprocessing(config.image_size, mean=half, std=half))
+    return model
 
 
 def difference(format, config, folder):
     """The largest difference of logits, relative to the largest, of minivit's model and what others load of it."""
-    saved, path = filled(config), folder / "model.npz" if format == "google" else folder / "model"
-    save(path, saved, format=format)
+    model, path = filled(config), folder / "model.npz" if format == "google" else folder / "model"
+    save(model, path, format=format)
     shape = (3, config.in_chans, *config.image_size)
     images = np.random.default_rng(1).standard_normal(shape)
     with no_grad(), torch.no_grad():
-        ours = saved.model.astype(np.float64)(Tensor(images)).data
+        ours = model.astype(np.float64)(Tensor(images)).data
         theirs = OTHERS[format](path, config).double()(torch.from_numpy(images))
         theirs = getattr(theirs, "logits", theirs).numpy()
     return abs(ours - theirs).max() / abs(theirs).max()
@@ -136,8 +137,9 @@ def google_model(path, config):
 
 def pixels(format, preprocessing, folder):
     """The mean difference of a prepared picture, in steps of 256."""
-    saved = filled(ViTConfig(32, 8, num_classes=5, embed_dim=16, depth=1, num_heads=4))
-    save(folder / "model", SavedModel(saved.model, saved.classes, preprocessing), format=format)
+    model = filled(ViTConfig(32, 8, num_classes=5, embed_dim=16, depth=1, num_heads=4))
+    model.card = Card(model.card.classes, preprocessing)
+    save(model, folder / "model", format=format)
     noise = np.random.default_rng(2).integers(0, 256, (9, 12, 3), dtype=np.uint8)
     image = Image.fromarray(noise).resize((60, 45), Image.Resampling.BICUBIC)
     ours = normalise(image_pixels(image, preprocessing, 3)[None], preprocessing.mean, preprocessing.std)[0]

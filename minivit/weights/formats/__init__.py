@@ -1,5 +1,5 @@
 """The formats of other projects, a module each: `read` makes a Translation of a Checkpoint, `write` an Export of a
-SavedModel. These are mappings of names, layouts and settings; files are read and written elsewhere."""
+model and its Card. These are mappings of names, layouts and settings; files are read and written elsewhere."""
 from minivit.models.resnet import ResNetConfig
 from minivit.weights.formats import bit, google, huggingface, timm
 
@@ -19,8 +19,8 @@ def translate(checkpoint, given):
     return timm.read(checkpoint, given)
 
 
-def export(saved, format):
-    """The Export of a SavedModel to one of FORMATS. Raises ValueError for what the format cannot express."""
+def export(model, card, format):
+    """The Export of a model and its Card to one of FORMATS. Raises ValueError for what the format cannot express."""
     modules = {"timm": timm, "huggingface": huggingface,
-               "google": bit if isinstance(saved.model.config, ResNetConfig) else google}
-    return modules[format].write(saved)
+               "google": bit if isinstance(model.config, ResNetConfig) else google}
+    return modules[format].write(model, card)

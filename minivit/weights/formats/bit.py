@@ -46,13 +46,13 @@ def read(checkpoint, given):
     return Translation("Google, BiT", config, arrays, usual_preprocessing("google", config), notes=(*notes, NOTE))
 
 
-def write(saved):
-    """The Export of a SavedModel. Raises ValueError for what BiT's code cannot express."""
-    config = saved.model.config
+def write(model, card):
+    """The Export of a model and its Card. Raises ValueError for what BiT's code cannot express."""
+    config = model.config
     demand("Google's BiT", config, small_stem=(False,), block=("bottleneck",), preact=(True,), same_padding=(False,),
            groups=(32,), norm_eps=(1e-5,), conv_eps=(1e-10,))
     names = _names(config.layers)
-    left_out = ["the preprocessing"] + (["about"] if saved.about else [])
-    left_out += [] if numbered(saved.classes) else ["the names of the classes"]
+    left_out = ["the preprocessing"] + (["about"] if card.about else [])
+    left_out += [] if numbered(card.classes) else ["the names of the classes"]
     return Export({names[name]: array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-                   for name, array in saved.model.state_dict().items()}, {}, tuple(left_out))
+                   for name, array in model.state_dict().items()}, {}, tuple(left_out))

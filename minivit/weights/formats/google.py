@@ -119,10 +119,9 @@ def _to_torch(name, array):
 
 # To Google
 
-def write(saved):
-    """The Export of a SavedModel, in vit_jax's names. Raises ValueError for what vit_jax cannot express."""
-    model, config = saved.model, saved.model.config
-    kind, whose = describe(model)[0], "Google's vit_jax"
+def write(model, card):
+    """The Export of a model and its Card, in vit_jax's names. Raises ValueError for what vit_jax cannot express."""
+    config, kind, whose = model.config, describe(model)[0], "Google's vit_jax"
     if kind not in ("vit", "hybrid"):
         raise ValueError(f"{whose} has no model like minivit's {kind}; minivit's own format keeps everything")
     demand(whose, config, **USUAL_BLOCK, gelu=("tanh",), norm_eps=(1e-6,), qkv_bias=(True,), registers=(0,),
@@ -137,8 +136,8 @@ def write(saved):
                          f"and everybody takes them for a square; minivit's own format keeps everything")
     names = _names(config.depth, config.layers if kind == "hybrid" else None)
     arrays = split_qkv(state_of(model) | {"pos_embed": full_position_table(model)})
-    left_out = ["the preprocessing"] + (["about"] if saved.about else [])
-    left_out += [] if numbered(saved.classes) else ["the names of the classes"]
+    left_out = ["the preprocessing"] + (["about"] if card.about else [])
+    left_out += [] if numbered(card.classes) else ["the names of the classes"]
     left_out += ["group norm's epsilon of 1e-5 (vit_jax has 1e-6)"] if kind == "hybrid" else []
     return Export({names[name]: _to_jax(name, array, config.num_heads) for name, array in arrays.items()}, {},
                   tuple(left_out))

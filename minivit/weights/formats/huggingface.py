@@ -111,13 +111,12 @@ def _config(told, arrays):
 
 # To Hugging Face
 
-def write(saved):
-    """The Export of a SavedModel: config.json and preprocessor_config.json are its documents.
+def write(model, card):
+    """The Export of a model and its Card: config.json and preprocessor_config.json are its documents.
 
     Raises ValueError for what Hugging Face's ViT and DeiT cannot express.
     """
-    model, config = saved.model, saved.model.config
-    kind = describe(model)[0]
+    config, kind = model.config, describe(model)[0]
     if kind not in ("vit", "deit"):
         raise ValueError(f"Hugging Face has no model like minivit's {kind}; minivit's own format keeps everything")
     demand("Hugging Face", config, **USUAL_BLOCK, class_token=(True,), pool=("token",), registers=(0, 1),
@@ -126,10 +125,10 @@ def write(saved):
     whose = "deit" if distilled or config.registers else "vit"
     names = _names(config.depth, f"{whose}.", distilled, _LAYERS_4)
     arrays = split_qkv(state_of(model) | {"pos_embed": full_position_table(model)})
-    documents = {"config.json": _config_json(config, saved.classes, whose, distilled)}
-    preprocessor = write_preprocessor(saved.preprocessing)
+    documents = {"config.json": _config_json(config, card.classes, whose, distilled)}
+    preprocessor = write_preprocessor(card.preprocessing)
     documents |= {} if preprocessor is None else {"preprocessor_config.json": preprocessor}
-    left_out = (["the preprocessing"] if preprocessor is None else []) + (["about"] if saved.about else [])
+    left_out = (["the preprocessing"] if preprocessor is None else []) + (["about"] if card.about else [])
     return Export({names[name]: array for name, array in arrays.items()}, documents, tuple(left_out))
 
 

@@ -101,10 +101,12 @@ def _settings(args, told):
 
 # To timm
 
-def write(saved):
-    """The Export of a SavedModel: config.json is its document. Raises ValueError for what timm cannot express."""
-    model, config = saved.model, saved.model.config
-    kind = describe(model)[0]
+def write(model, card):
+    """The Export of a model and its Card: config.json is its document.
+
+    Raises ValueError for what timm cannot express.
+    """
+    config, kind = model.config, describe(model)[0]
     if kind == "cnn":
         raise ValueError("timm has no model like minivit's CNN; minivit's own format keeps everything")
     heads, first, arrays, args = "head", "patch_embed.proj", model.state_dict(), {}
@@ -119,13 +121,13 @@ def write(saved):
     elif kind == "hybrid":
         architecture = _hybrid(config)
         first = "patch_embed.backbone." + ("stem.conv" if config.layers else "conv")
-    settings = saved.preprocessing.to_dict()
+    settings = card.preprocessing.to_dict()
     settings |= {"input_size": [config.in_chans, *settings.pop("size")], "fixed_input_size": kind != "resnet",
                  "num_classes": config.num_classes, "first_conv": first, "classifier": heads, "custom_load": False}
     told = {"architecture": architecture, "num_classes": config.num_classes, "model_args": args,
             "pretrained_cfg": settings}
-    told |= {} if numbered(saved.classes) else {"label_names": list(saved.classes)}
-    return Export(arrays, {"config.json": told}, ("about",) if saved.about else ())
+    told |= {} if numbered(card.classes) else {"label_names": list(card.classes)}
+    return Export(arrays, {"config.json": told}, ("about",) if card.about else ())
 
 
 def _model_args(config):
