@@ -4,8 +4,8 @@
 
 The normal distribution function is Phi(x) = (1 + tanh(u(x))) / 2 with an odd u(x) = artanh(erf(x / sqrt(2))). We look
 for the polynomial u(x) = x (c0 + c1 x^2 + ... + c6 x^12) whose largest error in y = x Phi(x) is smallest. Near the
-solution that error is linear in the coefficients, (x / 2) (1 - tanh(u)^2) du, so each round is a weighted least-squares problem;
-the weights grow where the error is large, until it is level (Lawson 1961).
+solution that error is linear in the coefficients, (x / 2) (1 - tanh(u)^2) du, so each round is a weighted least-squares
+problem; the weights grow where the error is large, until it is level (Lawson 1961).
 """
 import math
 

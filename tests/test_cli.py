@@ -260,3 +260,15 @@ def test_help_loads_numpy_and_the_standard_library_only(lines):
     for line, names in zip(lines, loaded):          # what one loads is there for the next too: the first is to blame
         foreign = {name for name in set(names) - set(sys.stdlib_module_names) - set(COMMANDS) if name[0] != "_"}
         assert foreign == {"numpy", "minivit"}, line
+
+
+def test_train_takes_the_settings_of_any_architecture(minivit, digits, tmp_path):
+    run = tmp_path / "run"
+    flags = ["--data", digits, "--model", "resnet8_gn_28", "--layers", "1,1", "--channels", "8,16", "--stem-width", "8",
+             "--epochs", "1", "--batch-size", "8"]
+    assert minivit("train", *flags, "--out", run)[0] == 0
+    assert tomllib.loads((run / "config.toml").read_text())["model"] == {"layers": [1, 1], "channels": [8, 16],
+                                                                         "stem_width": 8}
+    assert minivit("train", "--resume", run)[0] == 0 and load(run / "last.safetensors")[0].config.layers == (1, 1)
+    status, _, said = minivit("train", *flags, "--depth", "2")
+    assert status == 2 and "unknown setting of resnet8_gn_28 'depth'" in said

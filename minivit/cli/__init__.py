@@ -13,10 +13,13 @@ COMMANDS = {
     "train": "train a model; with no argument, a Vision Transformer on 5,000 real digits",
     "eval": "accuracy and loss of a trained model on test images",
     "predict": "the most probable classes of image files",
-    "summary": "the parts of a model, their shapes and parameters",
+    "models": "all models by name, with their numbers of parameters",
+    "summary": "the parts of a model: shapes, parameters, arithmetic, memory",
+    "convert": "weights from one project's format to another's: timm, DeiT, Hugging Face, Google",
     "compare": "the forms of an operation side by side: exactness, memory, time",
     "gradcheck": "check hand-written gradients against numerical ones",
     "profile": "where the time of a training step goes, operation by operation",
+    "learn": "the lessons step by step, their exercises checked, and how far you are",
     "doctor": "what this machine has, and what is missing",
 }
 

@@ -20,8 +20,9 @@ def add_fields(parser, config, title, skip=(), show_defaults=True):
         if f.type is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         else:
-            kind = size if f.type is tuple else f.type
-            metavar = "SIZE" if f.type is tuple else f.type.__name__.upper()
+            kind, metavar = f.type, f.type.__name__.upper()
+            if f.type is tuple:
+                kind, metavar = (size, "SIZE") if f.name.endswith("_size") else (numbers, "N,N,...")
             text += f" (default: {f.default})" if show_defaults else ""
             group.add_argument(flag, type=kind, default=argparse.SUPPRESS, metavar=metavar, help=text)
 
@@ -35,6 +36,17 @@ def size(text):
     if len(sides) not in (1, 2) or min(sides) < 1:
         raise argparse.ArgumentTypeError(f"a size is 28 or 28x20 (height x width, in pixels), not {text!r}")
     return (sides * 2)[:2]
+
+
+def numbers(text):
+    """Positive integers from `3,4,6,3`; none from an empty text."""
+    try:
+        found = tuple(int(number) for number in text.split(",")) if text else ()
+    except ValueError:
+        found = (0,)
+    if any(number < 1 for number in found):
+        raise argparse.ArgumentTypeError(f"numbers are given as 3,4,6,3, not {text!r}")
+    return found
 
 
 def given(arguments, config):

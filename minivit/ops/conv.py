@@ -16,7 +16,7 @@ Backward:
        = the convolution of dy with the flipped kernel, its inputs and outputs exchanged, where the stride is 1
 
 Source: LeCun et al. 1989, "Backpropagation applied to handwritten zip code recognition"; the matrix of windows:
-Chellapilla et al. 2006, "High performance convolutional neural networks for document processing".
+Chellapilla et al. 2006, "High performance convolutional neural networks for document processing". Lesson 4 derives it.
 """
 import math
 from dataclasses import replace

@@ -10,7 +10,8 @@ Backward, with phi(x) = exp(-x^2 / 2) / sqrt(2 pi), the derivative of Phi:
     dx = dy (Phi(x) + x phi(x))                                                                    "none"
     dx = dy ((1 + tanh u) / 2 + x (1 - tanh(u)^2) / 2 * sqrt(2 / pi) (1 + 3 * 0.044715 x^2))       "tanh"
 
-Source: Hendrycks and Gimpel 2016, "Gaussian error linear units", arXiv 1606.08415, section 2. Lesson 8 derives both.
+Source: Hendrycks and Gimpel 2016, "Gaussian error linear units", arXiv 1606.08415, section 2. Lesson 8 derives
+the exact one.
 """
 import math
 

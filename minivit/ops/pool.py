@@ -9,6 +9,7 @@ Backward: the mean's gradient is shared equally by the pixels of its window, tha
 where several tie, they share it. A pixel in several windows adds up what it receives.
 
 Source: Scherer, Mueller and Behnke 2010, "Evaluation of pooling operations in convolutional architectures".
+Lesson 4 derives it.
 """
 import math
 

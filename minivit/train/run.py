@@ -6,6 +6,7 @@
     best.safetensors    the model of the epoch with the best accuracy on the test part
     state.safetensors   weights, optimizer and counters: what `--resume` needs to go on bit for bit
     curves.png          drawn by the command `train`
+    kernels/            the learner's own functions, where the run was begun with `--kernels yours`
 
 Every file is written whole or not at all.
 """

@@ -1,0 +1,1 @@
+"""The exercises, a file each: `EXERCISE` says how a learner's function is tried out, and what is said of it."""

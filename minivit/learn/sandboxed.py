@@ -1,0 +1,88 @@
+"""What runs in the process that `sandbox` starts: one file of a learner's, and the check of what it defines.
+
+    python -m minivit.learn.sandboxed SLUG PATH SEED TIMEOUT MEMORY FOLDER
+
+writes FOLDER/verdict.json, or, when the time is up, where the program was to FOLDER/trace.txt.
+"""
+import contextlib
+import faulthandler
+import os
+import sys
+import types
+from pathlib import Path
+
+from minivit.errors import unknown
+from minivit.learn.catalogue import exercise
+from minivit.learn.check import check
+from minivit.learn.raising import told
+from minivit.learn.verdict import FORM, IMPORT, Verdict, ended
+
+try:
+    import resource
+except ImportError:         # Windows
+    resource = None
+
+PRINTED = 16 << 20          # bytes that a file may print, or write anywhere
+
+
+def main(slug, path, seed, timeout, memory, folder):
+    """Check, write the verdict, and end at once: threads that the file has started must not go on."""
+    path, folder = Path(path), Path(folder)
+    trace = open(folder / "trace.txt", "w", encoding="utf-8")
+    faulthandler.enable(trace)                                          # crashes of the interpreter
+    faulthandler.dump_traceback_later(float(timeout), exit=True, file=trace)
+    verdict = judged(slug, path, int(seed), int(memory))
+    with contextlib.suppress(Exception):                                # the learner may have closed it
+        sys.stdout.flush()
+    (folder / "half.json").write_text(verdict.to_json(), encoding="utf-8")
+    os.replace(folder / "half.json", folder / "verdict.json")
+    os._exit(0)
+
+
+def judged(slug, path, seed, memory):
+    """The Verdict on a file."""
+    def stopped(kind, text, status="error", level=IMPORT):
+        return Verdict(slug, status, level, kind, (ended(text),), seed=seed)
+
+    limited = limit(memory)
+    module = types.ModuleType(f"minivit_lab_{slug}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+    except SyntaxError as error:
+        line, text = error.lineno and f", line {error.lineno}", error.text and f", `{error.text.strip()}`"
+        return stopped("syntax", f"{path.name}{line or ''}{text or ''}: {error.msg}")
+    except NotImplementedError as error:
+        return stopped("todo", str(error), "todo")
+    except BaseException as error:
+        return stopped("import", f"{path.name} cannot be imported, because of {told(error, module)}")
+    name = exercise(slug).function
+    if name not in vars(module):
+        names = [known for known, value in vars(module).items() if callable(value)]
+        return stopped("name", f"{path.name} has no {name}: {unknown('name', name, names)}" if names else
+                       f"{path.name} has no {name}, nor any other function")
+    try:
+        verdict = check(exercise(slug), vars(module)[name], seed)
+    except BaseException as error:                                      # what `except Exception` lets through
+        return stopped("raises", told(error, module), level=FORM)
+    if not limited and not verdict:
+        verdict = verdict.but(sentences=(*verdict.sentences, "(This system does not limit the memory of a check.)"))
+    return verdict
+
+
+def limit(memory):
+    """Limit the memory and the output of this process; False where the system cannot limit memory."""
+    if resource is None:
+        return False
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (PRINTED, PRINTED))
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    except (ValueError, OSError):       # macOS
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

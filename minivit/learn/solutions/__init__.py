@@ -1,0 +1,1 @@
+"""What learners might hand in, a file each: the task, and the solved function."""
