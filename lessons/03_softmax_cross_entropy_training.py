@@ -107,8 +107,8 @@ claim("the loss of lesson 1, log(1 + exp(-score)), is cross-entropy of two class
 # adds up to 1.
 
 # %% [markdown]
-# **Exercise `cross_entropy_backward`** (15 min): write this gradient, for any dloss that arrives at the loss. `minivit
-# learn check cross_entropy_backward`
+# **Exercise `cross_entropy_backward`** (15 min): write this gradient, for any dloss that arrives at the loss.
+# `minivit learn check cross_entropy_backward`
 
 # %%
 cross_entropy_backward = learn.use("cross_entropy_backward")

@@ -57,18 +57,15 @@ def _timed(work):
 
 
 def pairs(ours, theirs, work, count):
-    """Seconds of `count` pairs, each side within its own settings of threads; two pairs first, which do not count."""
-    seconds = []
-    with ours.running():
-        for number in range(count + 2):
-            theirs_seconds = _within(theirs, work)
-            seconds.append((_timed(lambda: work(ours)), theirs_seconds))
-    return np.array(seconds[2:]).T
+    """Seconds (2, count) of `count` pairs. Each side runs within its own settings of threads and memory, and does one
+    piece of work that is not timed whenever it comes into them."""
+    return np.array([[_settled(side, work) for side in (ours, theirs)] for _ in range(count)]).T
 
 
-def _within(theirs, work):
-    with theirs.running():
-        return _timed(lambda: work(theirs))
+def _settled(side, work):
+    with side.running():
+        work(side)
+        return _timed(lambda: work(side))
 
 
 def peak_megabytes(name, config, threads, script):

@@ -33,11 +33,16 @@ STRICT = 1e-9           # two functions whose results differ by less are the sam
 
 def audit(full=False):
     """The figures of all exercises together. full: more seeds, and more mutants of each exercise."""
-    figures = [audit_one(slug, full) for slug in slugs()]
-    seconds = [each for one in figures for each in one.pop("seconds")]
-    total = {"lessons": len({exercise(slug).lesson for slug in slugs()}), "exercises": len(figures)}
-    total |= {name: sum(one[name] for one in figures) for name in figures[0]}
-    return total | {"median_seconds": round(statistics.median(seconds), 3), "max_seconds": round(max(seconds), 3)}
+    return summary({slug: audit_one(slug, full) for slug in slugs()})
+
+
+def summary(figures):
+    """The figures together of {slug: what `audit_one` returned}."""
+    seconds = [each for one in figures.values() for each in one["seconds"]]
+    counts = [name for name in next(iter(figures.values())) if name != "seconds"]
+    return {"lessons": len({exercise(slug).lesson for slug in figures}), "exercises": len(figures),
+            **{name: sum(one[name] for one in figures.values()) for name in counts},
+            "median_seconds": round(statistics.median(seconds), 3), "max_seconds": round(max(seconds), 3)}
 
 
 def audit_one(slug, full=False):

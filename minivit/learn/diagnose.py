@@ -90,8 +90,8 @@ def structural(examination, function, outcomes, fault):
         seen += _seen(examination.again, examination.again.outcomes(function))
     if kind == "shape":
         found = of_shape(exercise.outputs[output], seen, output)
-    elif kind == "not-finite":
-        found = not_finite(compared(exercise, seen, output, finite=False))
+    elif kind == "not-finite" and (result := compared(exercise, seen, output, finite=False)):
+        found = not_finite(result)
     else:
         found = None
     return [found] if found else _of_values(exercise, function, seen)

@@ -30,7 +30,7 @@ class Objection:
 def raised(level, error, function, where=""):
     """The Objection to an exception of `function`; its kind is "todo" where something is not written yet."""
     kind = next((name for name, given in KINDS.items() if isinstance(error, given)), "raises")
-    return Objection(level, kind, str(error) if kind == "todo" else told(error, function, where))
+    return Objection(level, kind, str(error) or "not written yet" if kind == "todo" else told(error, function, where))
 
 
 def judged(outcome, trial, outputs, function):
@@ -92,6 +92,6 @@ def _finite(name, yours, expected, tolerance):
 
 
 def _what(value):
-    if getattr(value, "shape", ()):
-        return f"an array of shape {value.shape}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}{'' if numeric(value) else f' and type {value.dtype}'}"
     return "a number" if numeric(value) else f"a {type(value).__name__}"

@@ -80,7 +80,7 @@ def _remedy(error, text, arrays):
             return f"An axis was lost: with keepdims=True, or [..., None], {short} would be {(*short, 1)} and fit."
         if short == long[::-1] or len(short) > 1 and short == long[:-2] + long[:-3:-1]:
             return "One would fit if it were transposed."
-    if "matmul" in str(error) and len(arrays) == 2:
+    if re.fullmatch(r"\w+ @ \w+", text) and len(arrays) == 2:
         (a, left), (b, right) = arrays.items()
         if min(left.ndim, right.ndim) >= 2:
             for one, other, phrase in ((left.mT, right, f"{a} transposed"), (left, right.mT, f"{b} transposed"),

@@ -76,7 +76,8 @@ def _end(code, path, folder, timeout):
     """(message, sentences) for a process that left no verdict."""
     trace = folder / "trace.txt"
     trace = trace.read_text(encoding="utf-8", errors="replace") if trace.exists() else ""
-    line = re.search(rf'File "{re.escape(str(path))}", line (\d+)', trace)
+    escaped = re.escape(str(path).encode("ascii", "backslashreplace").decode())     # as faulthandler writes it
+    line = re.search(rf'File "{escaped}", line (\d+)', trace)
     where = f" It was at line {line[1]} of {path.name}." if line else ""
     if code is None or "Timeout" in trace:
         return "timeout", (f"it was stopped after {timeout} seconds: is there a loop that never ends?{where}",)

@@ -54,7 +54,7 @@ def judged(slug, path, seed, memory):
         line, text = error.lineno and f", line {error.lineno}", error.text and f", `{error.text.strip()}`"
         return stopped("syntax", f"{path.name}{line or ''}{text or ''}: {error.msg}")
     except NotImplementedError as error:
-        return stopped("todo", str(error), "todo")
+        return stopped("todo", str(error) or "not written yet", "todo")
     except BaseException as error:
         return stopped("import", f"{path.name} cannot be imported, because of {told(error, module)}")
     name = exercise(slug).function
@@ -64,8 +64,11 @@ def judged(slug, path, seed, memory):
                        f"{path.name} has no {name}, nor any other function")
     try:
         verdict = check(exercise(slug), vars(module)[name], seed)
-    except BaseException as error:                                      # what `except Exception` lets through
-        return stopped("raises", told(error, module), level=FORM)
+    except BaseException as error:                                      # of the learner's, what is no Exception
+        text = told(error, module)
+        if text.startswith("line "):
+            return stopped("raises", text, level=FORM)
+        return stopped("checker", f"the check itself failed, which is no fault of yours: {text}", level=FORM)
     if not limited and not verdict:
         verdict = verdict.but(sentences=(*verdict.sentences, "(This system does not limit the memory of a check.)"))
     return verdict
@@ -75,11 +78,11 @@ def limit(memory):
     """Limit the memory and the output of this process; False where the system cannot limit memory."""
     if resource is None:
         return False
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (PRINTED, PRINTED))
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    except (ValueError, OSError):       # macOS
+        for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, PRINTED), (resource.RLIMIT_AS, memory)):
+            _, hard = resource.getrlimit(kind)
+            resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    except (ValueError, OSError):       # macOS, for RLIMIT_AS
         return False
     return True
 

@@ -28,9 +28,12 @@ def some_cases(wrong, seen):
         for k, argument in enumerate(seen[0].trial.names):
             its, others = ({_plain(trials[case].arguments[k]) for case in cases} for cases in (right, bad))
             if None not in its | others and not its & others:
-                return (f"{name} is right where {argument} is {' or '.join(sorted(its))}, and wrong where it is "
-                        f"{' or '.join(sorted(others))}.")
+                return f"{name} is right where {argument} is {_either(its)}, and wrong where it is {_either(others)}."
         return f"{name} is right in case {', '.join(right)}, and wrong in case {', '.join(bad)}."
+
+
+def _either(values):
+    return " or ".join(sorted(values, key=lambda value: (len(value), value)))
 
 
 def _plain(value):

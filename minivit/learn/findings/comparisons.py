@@ -5,7 +5,7 @@ V and W stand for such terms, whose text is shown between backquotes.
 import itertools
 import operator
 
-from minivit.learn.findings.results import constant, ratio, same
+from minivit.learn.findings.results import added, constant, ratio, same
 
 MOST = 16                   # terms of which pairs are made
 OPERATIONS = {"*": operator.mul, "+": operator.add, "-": operator.sub, "/": operator.truediv}
@@ -46,10 +46,9 @@ def term(result):
                 return (f"A term is missing: yours is the right {result.name} less `{text}`." if what == "-1" else
                         f"There is a term too many: yours is the right {result.name} plus `{text}`.")
             if what in ("2", "-2"):
-                return (f"A term has the wrong sign: yours is the right {result.name} {what[:-1] or '+'} 2 times "
-                        f"`{text}`.")
+                return f"A term has the wrong sign: yours is the right {result.name} {added(what)} times `{text}`."
             if what is not None:
-                return f"{result.name} is wrong by a term: yours is the right one plus {what} times `{text}`."
+                return f"{result.name} is wrong by a term: yours is the right one {added(what)} times `{text}`."
 
 
 def _explained(result, arrays, terms, most=2):
@@ -72,7 +71,7 @@ def factor_term(result):
 
 def pattern(result):
     """yours = expected + V times something that is constant along an axis along which V is not."""
-    result = result.where_wrong()
+    result = result.only(result.wrong)
     for text, arrays in result.stretched():
         if not all(array.all() for array in arrays):
             continue

@@ -6,6 +6,7 @@ import numpy as np
 
 from minivit.learn.trials import EXACT, error
 
+MOST = 0.85                 # of all numbers may lie in a region
 CHANCE = 1e-3               # that places taken at random would all lie in the region
 ALONG = (
     ("in the first place along {}", lambda k, n: k == 0),
@@ -29,18 +30,23 @@ SIGNS = (("0", lambda a: a == 0), ("not 0", lambda a: a != 0), ("negative", lamb
 
 def places(result):
     """Where wrong numbers are."""
-    wrong = result.where_wrong()
+    wrong = result.only(result.wrong)
     text = _region(wrong, [error(yours, expected, EXACT) > 0 for yours, expected in wrong.pairs()])
     if text:
         return f"{result.name} is wrong only {text}."
 
 
 def not_finite(result):
-    """(name, sentence): where nan and inf are; or that they are all that is wrong. None if neither can be said."""
+    """(name, sentence): where nan and inf are, or that they are all that is wrong; None if neither can be said."""
     masks = [~np.isfinite(yours) for yours in result.yours]
-    text = "everywhere" if all(mask.all() for mask in masks) else _region(result, masks)
+    some = [bool(mask.any()) for mask in masks]
+    if not any(some):                           # but in float32 alone
+        return None
+    if all(mask.all() for mask in masks):
+        return "not-finite:where", f"{result.name} is nan or inf everywhere."
+    text = _region(result.only(some), [mask for mask in masks if mask.any()])
     if text:
-        return "not-finite:where", f"{result.name} is nan or inf {'' if text == 'everywhere' else 'only '}{text}."
+        return "not-finite:where", f"{result.name} is nan or inf only {text}."
     if all(np.all((error(yours, expected, EXACT) == 0) | mask)
            for (yours, expected), mask in zip(result.pairs(), masks)):
         return "overflow", (f"Where {result.name} is finite it is right: on the way, numbers grow too large, or 0 is "
@@ -56,7 +62,8 @@ def _region(result, masks):
     for text, inside in _regions(result):
         inside = [np.broadcast_to(part, mask.shape) for part, mask in zip(inside, masks)]
         size = sum(int(part.sum()) for part in inside)
-        if (size / total) ** marked < CHANCE and not any((mask & ~part).any() for mask, part in zip(masks, inside)):
+        if size < MOST * total and (size / total) ** marked < CHANCE and not any(
+                (mask & ~part).any() for mask, part in zip(masks, inside)):
             found.append((size, text))
     return min(found, key=lambda each: each[0])[1] if found else None
 

@@ -2,7 +2,7 @@
 
 - `Seen`: a trial that the function ran in; `compared(exercise, seen, output)`: the `Result` of several
 - `Result`: yours and expected, what they may be made of, and `explain(numbers)`: what a factor may be
-- `same`, `constant`, `ratio`: of arrays, to six digits
+- `same`, `constant`, `ratio`: of arrays, to six digits; `added`: an explained number in words
 """
 import functools
 import itertools
@@ -17,7 +17,7 @@ from minivit.learn.trials import EXACT, Outcome, Trial, numeric
 NAMES = {-1: "the last axis", 0: "the first axis", -2: "the last axis but one", 1: "the second axis",
          -3: "the last axis but two", 2: "the third axis"}
 PLAIN = (1, -1, 2, -2, 0.5, -0.5, 3, -3, 4, 0.25)
-POWERS = {1: "{0}", -1: "1 / {1}", 0.5: "sqrt({0})", -0.5: "1 / sqrt({0})", 2: "{1} ** 2", -2: "1 / {1} ** 2"}
+POWERS = {1: "{1}", -1: "1 / {1}", 0.5: "sqrt({0})", -0.5: "1 / sqrt({0})", 2: "{1} ** 2", -2: "1 / {1} ** 2"}
 
 
 class Seen(NamedTuple):
@@ -74,10 +74,10 @@ class Result:
         """Whether it is wrong, for each case."""
         return [not same(yours, expected) for yours, expected in self.pairs()]
 
-    def where_wrong(self):
-        """The Result of the cases that are wrong."""
+    def only(self, cases):
+        """The Result of some of the cases. cases: for each, whether it is one of them."""
         def keep(values):
-            return list(itertools.compress(values, self.wrong))
+            return list(itertools.compress(values, cases))
         return Result(self.name, keep(self.cases), keep(self.yours), keep(self.expected),
                       {text: keep(arrays) for text, arrays in self.terms.items()},
                       {symbol: (meaning, keep(numbers)) for symbol, (meaning, numbers) in self.sizes.items()})
@@ -130,7 +130,8 @@ class Result:
         for symbol, (meaning, numbers) in self.sizes.items():           # of equal ones, the first
             plain.setdefault(tuple(numbers), (symbol, {symbol: meaning} if meaning else {}, np.array(numbers)))
         for symbol, legend, n in plain.values():
-            single += [(f"{symbol} - 1", legend, n - 1), (f"{symbol} + 1", legend, n + 1), (f"1 - {symbol}", legend, 1 - n)]
+            single += [(f"{symbol} - 1", legend, n - 1), (f"{symbol} + 1", legend, n + 1),
+                       (f"1 - {symbol}", legend, 1 - n)]
             if n.min() > 1:
                 single.append((f"{symbol} / ({symbol} - 1)", legend, n / (n - 1)))
         for (a, its, x), (b, others, y) in itertools.combinations(plain.values(), 2):
@@ -147,6 +148,11 @@ def _table(rows, cases):
     texts = [(text, f" ({', '.join(f'{symbol} = {meaning}' for symbol, meaning in legend.items())})" if legend else "")
              for text, legend, _ in rows]
     return texts, np.log([numbers for _, _, numbers in rows]).reshape(len(rows), cases)
+
+
+def added(what):
+    """`plus 3`, `less 3`: an explained number, as something that was added."""
+    return f"less {what[1:]}" if what.startswith("-") else f"plus {what}"
 
 
 def same(a, b, of=None):

@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 
-from minivit.learn.findings.results import ratio, same
+from minivit.learn.findings.results import added, ratio, same
 from minivit.learn.trials import EXACT
 
 
@@ -34,7 +34,7 @@ def offset(result):
         return None
     what = result.explain(offsets)
     if what is not None:
-        return f"{result.name} is wrong by the same number everywhere: yours is the right one plus {what}."
+        return f"{result.name} is wrong by the same number everywhere: yours is the right one {added(what)}."
     if all(yours.size > 1 for yours in result.yours):
         return f"{result.name} is wrong by the same number everywhere, yours - right = {result.listing(offsets)}."
 
