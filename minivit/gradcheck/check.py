@@ -125,11 +125,11 @@ def _check_input(name, x, analytic, value, noise, rng, elements):
     for index in (np.unravel_index(k, x.shape) for k in chosen):
         direction = np.zeros_like(x)
         direction[index] = 1
-        rows.append((tuple(int(i) for i in index), float(analytic[index]), _slope(x, direction, value)))
+        rows.append((tuple(int(i) for i in index), float(analytic[index]), slope_along(x, direction, value)))
     if not every:
         direction = rng.standard_normal(x.shape)
         direction /= np.linalg.norm(direction)
-        rows.append((None, float(np.vdot(analytic, direction)), _slope(x, direction, value)))
+        rows.append((None, float(np.vdot(analytic, direction)), slope_along(x, direction, value)))
     if not rows:
         return InputReport(name, 0.0, (), 0.0, 0.0, 0)
     floor = max(FLOOR * max(max(abs(a), abs(n)) for _, a, n in rows), noise / NOISE)
@@ -138,7 +138,7 @@ def _check_input(name, x, analytic, value, noise, rng, elements):
     return InputReport(name, errors[worst], *rows[worst], len(rows))
 
 
-def _slope(x, direction, value):
+def slope_along(x, direction, value):
     """The derivative of value() as x moves along `direction`; x is as before afterwards."""
     before = x.copy()
     values = []
