@@ -29,8 +29,8 @@ def arguments(description, configs):
                         "torch)")
     parser.add_argument("--pairs", type=int, default=15, help="pairs of steps that are timed (default: 15)")
     parser.add_argument("--threads", type=int, default=cpu_count(), help="threads of each side (default: one per core)")
-    parser.add_argument("--all-rows", action="store_true", help="minivit computes every row of the last block, also those "
-                        "that the head does not read: the ratio without that saving")
+    parser.add_argument("--all-rows", action="store_true", help="minivit computes every row of the last block, also "
+                        "those that the head does not read: the ratio without that saving")
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
     parser.add_argument("--memory-of", nargs=2, metavar=("SIDE", "CONFIG"), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Gradients by finite differences, for exercises about gradients: slow, and sure. The formula is that of `gradcheck`."""
+"""Gradients by finite differences, for exercises about gradients: slow, and sure. The formula is `gradcheck`'s."""
 import numpy as np
 
 from minivit.gradcheck.check import slope_along
