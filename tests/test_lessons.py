@@ -11,7 +11,7 @@ from minivit.learn import catalogue
 
 TOP = Path(__file__).parent.parent
 LESSONS = sorted((TOP / "lessons").glob("[0-9][0-9]_*.py"))
-TEXTS = {path: path.read_text() for path in LESSONS}
+TEXTS = {path: re.sub(r"\n# (?=\S)", " ", path.read_text()) for path in LESSONS}        # sentences are wrapped
 TICK = "\N{CHECK MARK} "
 
 
