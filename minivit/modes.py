@@ -3,6 +3,7 @@
 - `no_grad()`: compute without a tape
 - `using(form, own)`: hold one form (composed, array or cuda), optionally with functions of your own
 - `choose(function, arrays)`: the form that runs, and its functions
+- `holding(variable, value)`: how such a block is made
 
 Both are context variables: a new thread starts with the defaults, and a task given to a worker thread takes them along
 by running in `contextvars.copy_context()`.
@@ -22,7 +23,8 @@ _own = ContextVar("minivit_own", default={})            # (form, operation name)
 
 
 @contextlib.contextmanager
-def _holding(variable, value):
+def holding(variable, value):
+    """A block in which a context variable has `value`."""
     token = variable.set(value)
     try:
         yield
@@ -37,7 +39,7 @@ def grad_enabled():
 
 def no_grad():
     """A block (or, as a decorator, a function) whose operations are not recorded and save nothing for backward."""
-    return _holding(_grad, False)
+    return holding(_grad, False)
 
 
 @contextlib.contextmanager
@@ -58,7 +60,7 @@ def using(form, own=None):
         if form != "composed" and not (isinstance(functions, tuple) and len(functions) == 2):
             raise TypeError(f"the {form} form of {name} is a pair (forward, backward), not {functions!r}")
     laid_over = _own.get() | {(form, name): functions for name, functions in (own or {}).items()}
-    with _holding(_form, form), _holding(_own, laid_over):
+    with holding(_form, form), holding(_own, laid_over):
         yield
 
 

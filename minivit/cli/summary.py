@@ -1,4 +1,5 @@
 """minivit summary: the parts of a model, what each costs, and what it keeps in memory."""
+import math
 import re
 from pathlib import Path
 
@@ -59,10 +60,7 @@ def gather(parts, depth):
         for column, value in enumerate((part.parameters, part.flop, 0, part.kept), start=2):
             row[column] += value
         if len(steps) <= depth:
-            size = FLOAT
-            for side in part.shape:
-                size *= side
-            row[1], row[4] = part.shape, size
+            row[1], row[4] = part.shape, FLOAT * math.prod(part.shape)
     return [tuple(row) for row in rows.values() if row[2] or row[3] or row[5]]
 
 

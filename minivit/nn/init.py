@@ -3,24 +3,20 @@
 - `xavier_uniform`, `lecun_normal`, `normal`, `zeros`, `ones`: initialisers; `rng` is a NumPy Generator or a seed
 - `no_init()`: a block in which they allocate nothing, so that a model of any size can be built to be looked at
 """
-import contextlib
 import math
 from contextvars import ContextVar
 
 import numpy as np
 
+from minivit.modes import holding
+
 _allocate = ContextVar("minivit_allocate", default=True)
 TRUNCATED_STD = 0.87962566103423978     # standard deviation of a standard normal number that is cut at -2 and 2
 
 
-@contextlib.contextmanager
 def no_init():
     """A block in which parameters have shapes but no memory: for counting, not for computing."""
-    token = _allocate.set(False)
-    try:
-        yield
-    finally:
-        _allocate.reset(token)
+    return holding(_allocate, False)
 
 
 def _filled(shape, fill):

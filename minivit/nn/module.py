@@ -9,25 +9,20 @@
 There is no registration: the tree is found by looking at the attributes, in the order in which they were set, so names
 such as `blocks.0.attn.qkv.weight` are the path that one would write in Python.
 """
-import contextlib
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
 
+from minivit.modes import holding
 from minivit.tensor import Tensor
 
 _watcher = ContextVar("minivit_watcher", default=None)
 
 
-@contextlib.contextmanager
 def watching(watcher):
     """A block in which `watcher(module, call)` stands in for every call of a module: it returns what `call()` does."""
-    token = _watcher.set(watcher)
-    try:
-        yield
-    finally:
-        _watcher.reset(token)
+    return holding(_watcher, watcher)
 
 
 class Parameter(Tensor):

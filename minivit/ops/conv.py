@@ -24,8 +24,8 @@ from dataclasses import replace
 from minivit.backend import xp_of
 from minivit.function import Function
 from minivit.ops.linear import linear
-from minivit.ops.patches import ExtractPatches
-from minivit.ops.windows import bordered, windows
+from minivit.ops.patches import ExtractPatches, bordered
+from minivit.ops.windows import windows
 from minivit.tensor import apply
 
 COLUMNS = 512           # in a block, about: so many that BLAS is fast, so few that the matrix stays in the cache

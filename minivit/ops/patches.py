@@ -82,15 +82,20 @@ def geometry(image, size, stride=None, padding="VALID", dilation=1):
                     tuple(i + b for i, b in zip(image, border)))
 
 
+def bordered(x, g, value=0.0):
+    """Array to array: images (B, C, Sy, Sx) with a border of `value`; x itself where g has no border."""
+    if g.padded == g.image:
+        return x
+    padded = xp_of(x).full(x.shape[:2] + g.padded, value, x.dtype)
+    padded[(...,) + g.inside()] = x
+    return padded
+
+
 def gather(images, g):
     """Array to array: the patches (B, Gy, Gx, C * Py * Px) of images (B, C, Sy, Sx)."""
-    xp, (B, C) = xp_of(images), images.shape[:2]
-    if g.padded != g.image:
-        border = xp.zeros((B, C) + g.padded, images.dtype)
-        border[(slice(None), slice(None)) + g.inside()] = images
-        images = border
-    b, c, y, x = images.strides
-    windows = xp.lib.stride_tricks.as_strided(          # a view (B, Gy, Gx, C, Py, Px): windows may share pixels
+    images = bordered(images, g)
+    (B, C), (b, c, y, x) = images.shape[:2], images.strides
+    windows = xp_of(images).lib.stride_tricks.as_strided(   # a view (B, Gy, Gx, C, Py, Px): windows may share pixels
         images, (B,) + g.grid + (C,) + g.size,
         (b, y * g.stride[0], x * g.stride[1], c, y * g.dilation[0], x * g.dilation[1]))
     return windows.reshape(B, *g.grid, -1)
@@ -107,13 +112,16 @@ def scatter(patches, g):
     return images[(slice(None), slice(None)) + g.inside()]
 
 
-def composed_extract(images, g):
-    """The definition: padding, then one indexing operation."""
-    B, C = images.shape[:2]
+def composed_windows(x, g, value=0.0):
+    """Every window of x (B, C, Sy, Sx) as a row, (B, C, Gy, Gx, Py * Px): padding, then one indexing operation."""
     border = tuple((before, padded - before - size) for before, padded, size in zip(g.before, g.padded, g.image))
-    flat = images.pad(((0, 0), (0, 0)) + border).reshape(B, C, -1)
-    windows = flat[:, :, g.pixels()]                                    # (B, C, Gy * Gx, Py * Px)
-    return windows.transpose(0, 2, 1, 3).reshape(B, *g.grid, -1)
+    flat = x.pad(((0, 0), (0, 0)) + border, value).reshape(*x.shape[:2], -1)
+    return flat[:, :, g.pixels()].reshape(*x.shape[:2], *g.grid, -1)
+
+
+def composed_extract(images, g):
+    """The definition: the windows of all channels, one after the other."""
+    return composed_windows(images, g).transpose(0, 2, 3, 1, 4).reshape(len(images), *g.grid, -1)
 
 
 def composed_merge(patches, g):

@@ -15,15 +15,9 @@ import math
 
 from minivit.backend import xp_of
 from minivit.function import Function
-from minivit.ops.windows import bordered, windows
+from minivit.ops.patches import bordered, composed_windows
+from minivit.ops.windows import windows
 from minivit.tensor import apply
-
-
-def composed_windows(x, g, value):
-    """Every window of x as a row: (B, C, Gy, Gx, Py * Px)."""
-    border = tuple((before, padded - before - size) for before, padded, size in zip(g.before, g.padded, g.image))
-    flat = x.pad(((0, 0), (0, 0)) + border, value).reshape(*x.shape[:2], -1)
-    return flat[:, :, g.pixels()].reshape(*x.shape[:2], *g.grid, -1)
 
 
 def composed_max(x, g):
@@ -33,7 +27,7 @@ def composed_max(x, g):
 
 def composed_mean(x, g):
     """The definition of average pooling."""
-    return composed_windows(x, g, 0.0).mean(-1)
+    return composed_windows(x, g).mean(-1)
 
 
 def places(g):

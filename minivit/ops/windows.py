@@ -1,7 +1,6 @@
-"""Windows of convolution and pooling: where they lie over an image, and the border that they need around it.
+"""Windows of convolution and pooling: where they lie over an image.
 
 - `windows(image, size, stride, padding)`: their Geometry; padding is that of PyTorch (a number) or TensorFlow (a name)
-- `bordered(x, g, value)`: the images with that border
 
 "SAME" makes as many windows as there are strides in the image. Where that takes an odd number of border pixels, the odd
 one is after the image: with stride 2 the windows lie elsewhere than those of PyTorch's symmetric padding.
@@ -10,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from minivit.backend import xp_of
 from minivit.ops.patches import geometry, pair
 
 
@@ -29,12 +27,3 @@ def windows(image, size, stride=1, padding=0):
     image, border = pair(image, "image size"), (int(border[0]), int(border[1]))
     padded = tuple(i + 2 * b for i, b in zip(image, border))
     return replace(geometry(padded, size, stride), image=image, before=border)
-
-
-def bordered(x, g, value=0.0):
-    """Array to array: images (B, C, Sy, Sx) with a border of `value`; x itself where g has no border."""
-    if g.padded == g.image:
-        return x
-    padded = xp_of(x).full(x.shape[:2] + g.padded, value, x.dtype)
-    padded[(...,) + g.inside()] = x
-    return padded

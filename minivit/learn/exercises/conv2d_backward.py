@@ -8,7 +8,7 @@ from minivit.learn.numeric import numeric_gradient
 from minivit.learn.solutions.conv2d_backward import conv2d_backward
 from minivit.modes import using
 from minivit.ops.conv import Conv2d
-from minivit.ops.windows import bordered
+from minivit.ops.patches import bordered
 from minivit.tensor import Tensor
 
 

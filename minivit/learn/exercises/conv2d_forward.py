@@ -6,7 +6,7 @@ from minivit.learn.exercise import Exercise, Property, Wrong
 from minivit.learn.solutions.conv2d_forward import conv2d_forward
 from minivit.modes import using
 from minivit.ops.conv import Conv2d
-from minivit.ops.windows import bordered
+from minivit.ops.patches import bordered
 from minivit.tensor import Tensor
 
 SHAPES = (((2, 3, 5, 7), (4, 3, 3, 2), 2, 1), ((3, 2, 6, 4), (3, 2, 3, 3), 1, 0), ((1, 1, 4, 6), (2, 1, 1, 3), 1, 2),
