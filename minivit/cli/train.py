@@ -2,7 +2,6 @@
 from dataclasses import fields, replace
 from pathlib import Path
 
-from minivit.cli import kernels
 from minivit.cli.options import add_fields, given, read_toml
 from minivit.inspect import draw_curves
 from minivit.models.registry import ARCHITECTURES
@@ -34,6 +33,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    from minivit.cli import kernels         # not at the top: it loads the checker, which --help does not need
     flags = given(arguments, TrainConfig)
     changes = {name: value for config in CONFIGS.values() for name, value in given(arguments, config).items()}
     resume = arguments.resume is not None
