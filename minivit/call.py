@@ -9,6 +9,7 @@ import numbers
 
 import numpy as np
 
+from minivit.backend import on
 from minivit.function import Context, Primitive
 from minivit.modes import grad_enabled
 from minivit.tape import Node
@@ -37,7 +38,12 @@ def operands(function, inputs):
                             f".astype(np.float32)")
         return arrays
     dtype = dtypes.pop()
-    return [array.astype(dtype) if hasattr(array, "dtype") and array.dtype != dtype else array for array in arrays]
+    return [_cast(array, dtype) if hasattr(array, "dtype") and array.dtype != dtype else array for array in arrays]
+
+
+def _cast(array, dtype):
+    with on(array):
+        return array.astype(dtype)
 
 
 def _operand(value):

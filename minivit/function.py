@@ -3,13 +3,16 @@
 - `Function`: base class of every operation; its forms (composed, array, cuda) are a table
 - `Context`: what one call leaves for its backward
 - `Primitive`: an operation with one form, the alphabet in which `composed` forms are written
+- `matmul(a, b)`, `dots(a, b)`: matrix and row-by-row products, on the device that the arrays are on
 - `unbroadcast(gradient, shape)`: the backward of broadcasting; `sum_of_rows`: of an offset added to every row
 
 Nothing here knows Tensors. Because backward works on plain arrays it cannot itself be differentiated: minivit computes
 first-order gradients only.
 """
+import numpy as np
 
 from minivit.backend import xp_of
+from minivit.cuda.matmul import matmul as device_matmul
 
 FORMS = ("composed", "array", "cuda")
 FUNCTIONS = {}          # name -> class, of every Function that has been imported
@@ -76,6 +79,25 @@ class Primitive(Function, abstract=True):
     portable = True
 
 
+def matmul(a, b):
+    """a @ b, as NumPy defines it. On a device it is our own call of cuBLAS; cuda/matmul.py says why."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a @ b
+    return device_matmul(a, b)
+
+
+def dots(a, b):
+    """The dot product of each row of a (..., n) with that of b (..., n): (...)."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.vecdot(a, b)              # through BLAS, without the array of products
+    return (a * b).sum(axis=-1)             # CuPy has no vecdot
+
+
+def shape_of(operand):
+    """The shape of an array, and () for a number."""
+    return getattr(operand, "shape", ())
+
+
 def unbroadcast(gradient, shape):
     """`gradient` summed over the axes along which an array of `shape` (() for a number) was repeated to reach its own.
 
@@ -90,4 +112,4 @@ def unbroadcast(gradient, shape):
 
 def sum_of_rows(rows):
     """The sum over the first axis of an array (n, m): a product with a row of ones, since BLAS adds faster than sum."""
-    return xp_of(rows).ones(len(rows), rows.dtype) @ rows
+    return matmul(xp_of(rows).ones(len(rows), rows.dtype), rows)

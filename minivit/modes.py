@@ -13,7 +13,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from minivit.backend import xp_of
+from minivit.backend import on, xp_of
 from minivit.errors import unknown
 from minivit.function import FORMS, FUNCTIONS
 
@@ -68,13 +68,16 @@ def choose(function, arrays):
     """(form, functions) that run `function` on `arrays`, by the block's `using` or by default.
 
     Default: array for NumPy, cuda for float32 on a GPU, composed for everything else.
-    Raises ValueError where the form held by `using` cannot run.
+    Raises ValueError where the form held by `using` cannot run, TypeError for arrays on several devices.
     """
     form = _form.get()
     own = _own.get().get((form, function.name))
     if own is not None:
         return form, own
-    on_gpu = xp_of(*arrays) is not np
+    try:
+        on_gpu = xp_of(*arrays) is not np
+    except TypeError as error:
+        raise TypeError(f"{function.name}: {error}") from None
     if form is None or (form not in function.forms and function.portable):
         form = _default(function, arrays, on_gpu)
     elif form not in function.forms:
@@ -86,7 +89,16 @@ def choose(function, arrays):
         dtypes = ", ".join(str(array.dtype) for array in arrays if hasattr(array, "dtype"))
         raise ValueError(f"the cuda form of {function.name} is float32, and it was given {dtypes}: "
                          f"convert with .astype(np.float32), or use the composed form")
-    return form, function.forms[form]
+    functions = function.forms[form]
+    return form, tuple(map(_where_they_lie, functions)) if on_gpu and form != "composed" else functions
+
+
+def _where_they_lie(function):
+    """A forward or backward that runs on the GPU that its arrays are on: CUDA computes on the current one."""
+    def placed(ctx, *arrays, **options):
+        with on(*arrays):
+            return function(ctx, *arrays, **options)
+    return placed
 
 
 def _default(function, arrays, on_gpu):

@@ -44,14 +44,20 @@ def stream(seed, step=0, place="", first_image=0, per_image=0):
     per_image: 32-bit numbers that each image uses (0 where numbers do not belong to images).
     Raises ValueError for a negative or non-integer seed, step or first_image.
     """
+    seed, place, first_block, step = _address(seed, step, place, first_image, per_image)
+    counter, key = np.array([first_block, 0, step, 0], np.uint64), np.array([seed, place], np.uint64)
+    return np.random.Generator(np.random.Philox(counter=counter, key=key))
+
+
+def _address(seed, step, place, first_image, per_image):
+    """(seed, hash of place, first block, step): the words that key and counter are made of."""
     digest = hashlib.blake2b(str(place).encode(), digest_size=8).digest()
     start = _word("first_image", first_image) * math.ceil(_word("per_image", per_image) / HALVES)
     if first_image and not per_image:
         raise ValueError("first_image says where a stream starts in images, so it needs per_image, the numbers that "
                          "each of them uses")
-    counter = [_word("first_image * blocks_per_image", start), 0, _word("step", step), 0]
-    key = [_word("seed", seed), int.from_bytes(digest, "little")]
-    return np.random.Generator(np.random.Philox(counter=np.array(counter, np.uint64), key=np.array(key, np.uint64)))
+    return (_word("seed", seed), int.from_bytes(digest, "little"), _word("first_image * blocks_per_image", start),
+            _word("step", step))
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,10 @@ class Draw:
     step: int
     place: str
     first_image: int = 0
+
+    def address(self, per_image):
+        """(seed, hash of place, first block, step) of a mask of that many numbers an image: what a kernel draws from."""
+        return _address(self.seed, self.step, self.place, self.first_image, per_image)
 
     def uniform(self, shape):
         """float32 numbers in [0, 1) of `shape` (B, ...); row b belongs to image first_image + b."""

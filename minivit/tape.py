@@ -15,6 +15,11 @@ import numpy as np
 _order = itertools.count()
 
 
+def now():
+    """A number above the order of every node that there is, and below that of every node to come."""
+    return next(_order)
+
+
 class Node:
     """One recorded call of a Function.
 

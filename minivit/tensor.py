@@ -14,6 +14,7 @@ import numpy as np
 
 from minivit import primitives as p
 from minivit import tape
+from minivit.backend import device_of, on, to_host, usable, xp_of
 from minivit.call import is_tensor, operands, run
 from minivit.modes import choose
 
@@ -73,6 +74,7 @@ class Tensor:
     ndim = property(lambda self: self.data.ndim, doc="Number of axes.")
     size = property(lambda self: self.data.size, doc="Number of elements.")
     dtype = property(lambda self: self.data.dtype, doc="Type of the elements.")
+    device = property(lambda self: device_of(self.data), doc='Where the elements are: "cpu", "cuda" or "cuda:1".')
     edge = property(lambda self: self if self._node is None else (self._node, self._index),
                     doc="Where its gradient goes on the tape.")
     is_leaf = property(lambda self: self._node is None, doc="Whether it was made by hand, not by an operation.")
@@ -92,12 +94,15 @@ class Tensor:
             if self.size != 1:
                 raise ValueError(f"backward() without a gradient starts from one number, and this tensor has shape "
                                  f"{self.shape}: reduce it, say with .mean(), or pass a gradient of that shape")
-            gradient = np.ones_like(self.data)
+            with on(self.data):
+                gradient = xp_of(self.data).ones_like(self.data)
         gradient = gradient.data if isinstance(gradient, Tensor) else gradient
         if getattr(gradient, "shape", None) != self.shape or gradient.dtype != self.dtype:
             got = f"{gradient.dtype} {gradient.shape}" if hasattr(gradient, "dtype") else repr(gradient)
             raise ValueError(f"the gradient must be like the tensor, {self.dtype} {self.shape}, not {got}")
-        tape.backward([(self.edge, gradient)], sink)
+        xp_of(self.data, gradient)                      # raises where they are on different devices
+        with on(self.data):
+            tape.backward([(self.edge, gradient)], sink)
 
     def receive(self, gradient, owned=False):
         """Run this leaf's hooks on its complete gradient and add the result into `.grad` (a copy, unless owned)."""
@@ -124,6 +129,14 @@ class Tensor:
             self.grad = gradient.copy() if self.grad is None else self.grad + gradient
         return self if self.is_leaf else self.register_hook(keep)
 
+    def to(self, device):
+        """The same numbers on "cpu", "cuda" or "cuda:1"; itself where it is there. Gradients find their way back.
+
+        Raises ValueError, with the reason, where there is no such device.
+        """
+        device = usable(device)
+        return self if self.device == device else apply(p.To, self, device=device)
+
     def detach(self):
         """The same array without its history."""
         return Tensor(self.data)
@@ -135,7 +148,8 @@ class Tensor:
         return self.data.item()
 
     def numpy(self):
-        """The array itself. Raises TypeError where it has a history (use `.detach().numpy()` or `.data`)."""
+        """The array itself. Raises TypeError where it has a history (use `.detach().numpy()` or `.data`), and where it
+        is on a GPU (use `.to("cpu")`)."""
         return np.asarray(self)
 
     def astype(self, dtype):
@@ -150,19 +164,22 @@ class Tensor:
     def __array__(self, dtype=None, copy=None):
         if self.requires_grad:
             raise TypeError("this tensor requires a gradient, which an array cannot carry: use t.detach() or t.data")
+        if self.device != "cpu":
+            raise TypeError(f"this tensor is on {self.device}, and NumPy's arrays are on cpu: use t.to('cpu')")
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         name = ufunc.__name__
         if method == "__call__" and not options and name in _OPERATORS:
-            return _OPERATORS[name](*(Tensor(x) if isinstance(x, np.ndarray) else _number(x) for x in inputs))
+            return _OPERATORS[name](*(Tensor(x) if _is_array(x) else _number(x) for x in inputs))
         raise TypeError(f"np.{name} would lose the tensor's gradient: use "
                         + (f"t.{name}()" if hasattr(Tensor, name) else "t.detach() or t.data if none is needed"))
 
     def __repr__(self):
-        values = np.array2string(self.data, precision=4, separator=", ", threshold=60, prefix="Tensor(")
+        values = np.array2string(to_host(self.data), precision=4, separator=", ", threshold=60, prefix="Tensor(")
         source = "" if self.is_leaf else f", from={self._node.name}"
-        return f"Tensor({values}, {self.dtype}{source}{', requires_grad=True' if self.requires_grad else ''})"
+        place = "" if self.device == "cpu" else f", {self.device}"
+        return f"Tensor({values}, {self.dtype}{place}{source}{', requires_grad=True' if self.requires_grad else ''})"
 
     def __len__(self):
         return len(self.data)
@@ -210,12 +227,12 @@ class Tensor:
 
     # Comparisons give plain boolean arrays: they have no derivative.
 
-    def __lt__(self, other): return self.data < _array(other)
-    def __le__(self, other): return self.data <= _array(other)
-    def __gt__(self, other): return self.data > _array(other)
-    def __ge__(self, other): return self.data >= _array(other)
-    def __eq__(self, other): return self.data == _array(other)
-    def __ne__(self, other): return self.data != _array(other)
+    def __lt__(self, other): return _compared(operator.lt, self.data, _array(other))
+    def __le__(self, other): return _compared(operator.le, self.data, _array(other))
+    def __gt__(self, other): return _compared(operator.gt, self.data, _array(other))
+    def __ge__(self, other): return _compared(operator.ge, self.data, _array(other))
+    def __eq__(self, other): return _compared(operator.eq, self.data, _array(other))
+    def __ne__(self, other): return _compared(operator.ne, self.data, _array(other))
 
     def exp(self): return apply(p.Exp, self)
     def log(self): return apply(p.Log, self)
@@ -284,6 +301,16 @@ def _sequence(arguments):
 
 def _array(value):
     return value.data if isinstance(value, Tensor) else value
+
+
+def _compared(compare, a, b):
+    xp_of(a, b)                                         # raises where they are on different devices
+    with on(a):
+        return compare(a, b)
+
+
+def _is_array(value):
+    return hasattr(value, "dtype") and not isinstance(value, (Tensor, np.generic))
 
 
 def _number(value):

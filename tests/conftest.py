@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minivit.backend import why_no_cuda
 from minivit.cli import main
+from minivit.cuda import verified, why_no_emulator
+from minivit.cuda.kernels import FILES
+from minivit.cuda.standin import standing_in
 from minivit.data import mnist5k
 
 
@@ -20,6 +24,16 @@ def pytest_addoption(parser):
     parser.addoption("--show-gradients", action="store_true",
                      help="print, for each gradient check, the analytic and the numeric value at the worst place, and "
                           "the error of each form")
+    parser.addoption("--record-gpu", action="store_true",
+                     help="enter kernels that pass on a GPU into examples/benchmarks/results/gpu_verified.json")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Which kernels have changed since a GPU ran them, or were never run on one."""
+    lines = verified.unverified(verified.FILE, FILES.values())
+    if lines:
+        terminalreporter.section("CUDA kernels not verified on a GPU")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture
@@ -97,6 +111,26 @@ def digit(tmp_path):
     """A PNG file of a handwritten 3."""
     Image.fromarray(mnist5k().test.images[3, :, :, 0]).save(tmp_path / "three.png")
     return tmp_path / "three.png"
+
+
+# Machines with CUDA
+
+@pytest.fixture
+def standin():
+    """The strict stand-in for CuPy: a Machine with two GPUs, which counts what it is asked to do."""
+    if why_no_emulator() is not None:
+        pytest.skip(why_no_emulator())
+    with standing_in(gpus=2) as machine:
+        yield machine
+
+
+@pytest.fixture(params=["standin", "gpu"])
+def cuda(request):
+    """CUDA for a test: by the stand-in, a Machine, and by a GPU, None; skipped with the reason where there is none."""
+    if request.param == "standin":
+        return request.getfixturevalue("standin")
+    if why_no_cuda() is not None:
+        pytest.skip(f"no GPU: {why_no_cuda()}")
 
 
 # Command lines

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from minivit import Tensor, randomness, using
+from minivit.cuda import why_no_emulator
 from minivit.function import FUNCTIONS
 from minivit.gradcheck import CASES, compare, gradcheck
 from minivit.gradcheck.compare import forms_of
@@ -25,8 +26,14 @@ def _id(*parts):
     return "-".join("x".join(map(str, part)) if isinstance(part, tuple) else part for part in parts)
 
 
-EVERY_FORM = [pytest.param(case, form, shape, id=_id(case.name, form, shape))
-              for case in CASES.values() for form in forms_of(case) for shape in case.shapes]
+def _marks(form):
+    return pytest.mark.skipif(form == "cuda" and why_no_emulator() is not None, reason=str(why_no_emulator()))
+
+
+FLOAT64_FORMS = [pytest.param(case, form, shape, id=_id(case.name, form, shape))
+                 for case in CASES.values() for form in forms_of(case, np.float64) for shape in case.shapes]
+EVERY_FORM = [pytest.param(case, form, id=_id(case.name, form), marks=_marks(form))
+              for case in CASES.values() for form in FUNCTIONS[case.covers[0]].forms]
 EVERY_ROW = [pytest.param(case, id=case.name) for case in CASES.values()]
 TWO_FORMS = [pytest.param(case, id=case.name) for case in CASES.values() if "composed" in forms_of(case)]
 
@@ -70,7 +77,7 @@ def describe(title, report, case, shape):
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("case, form, shape", EVERY_FORM)
+@pytest.mark.parametrize("case, form, shape", FLOAT64_FORMS)
 def test_backward_is_the_derivative_of_forward(case, form, shape, show_gradients):
     function, inputs = case.make(stream(0, place=case.name), shape)
     with using(form):
@@ -85,20 +92,19 @@ def test_array_equals_composed(case):
         assert_close(run(case, shape, "array"), run(case, shape, "composed"), FLOAT64)
 
 
-@pytest.mark.parametrize("case", EVERY_ROW)
-def test_float32_is_close_to_float64(case):
-    for form in forms_of(case):
-        for shape in case.shapes:
-            found, truth = run(case, shape, form, np.float32), run(case, shape, form, np.float64)
-            assert_close(found, truth, FLOAT32_OFFSET.get((case.name, form), FLOAT32))
+@pytest.mark.parametrize("case, form", EVERY_FORM)
+def test_float32_is_close_to_float64(case, form):
+    exact = "composed" if form == "cuda" else form              # cuda is float32 only
+    for shape in case.shapes:
+        found, truth = run(case, shape, form, np.float32), run(case, shape, exact, np.float64)
+        assert_close(found, truth, FLOAT32_OFFSET.get((case.name, form), FLOAT32))
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("case", EVERY_ROW)
-def test_values_and_gradients_keep_their_type(case, dtype):
-    for form in forms_of(case):
+@pytest.mark.parametrize("case, form", EVERY_FORM)
+def test_values_and_gradients_keep_their_type(case, form):
+    for dtype in (np.float32,) if form == "cuda" else (np.float32, np.float64):
         for name, array in run(case, case.shapes[0], form, dtype).items():
-            assert array.dtype == dtype, f"{name} of the {form} form"
+            assert array.dtype == dtype, name
 
 
 def strided(x):
@@ -112,11 +118,10 @@ def column_major(x):
 
 
 @pytest.mark.parametrize("layout", [strided, column_major], ids=lambda layout: layout.__name__)
-@pytest.mark.parametrize("case", EVERY_ROW)
-def test_the_layout_in_memory_does_not_matter(case, layout):
-    for form in forms_of(case):
-        shape = case.shapes[0]
-        assert_close(run(case, shape, form, change=layout), run(case, shape, form), FLOAT64)
+@pytest.mark.parametrize("case, form", EVERY_FORM)
+def test_the_layout_in_memory_does_not_matter(case, form, layout):
+    shape, dtype, tolerance = case.shapes[0], *((np.float32, FLOAT32) if form == "cuda" else (np.float64, FLOAT64))
+    assert_close(run(case, shape, form, dtype, layout), run(case, shape, form, dtype), tolerance)
 
 
 def read_only(x):
@@ -124,10 +129,10 @@ def read_only(x):
     return x
 
 
-@pytest.mark.parametrize("case", EVERY_ROW)
-def test_nothing_is_written_into_what_was_given(case):
-    for form in forms_of(case):
-        run(case, case.shapes[0], form, change=read_only)       # NumPy raises on a write
+@pytest.mark.parametrize("case, form", EVERY_FORM)
+def test_nothing_is_written_into_what_was_given(case, form):
+    dtype = np.float32 if form == "cuda" else np.float64
+    run(case, case.shapes[0], form, dtype, read_only)           # NumPy raises on a write, the emulator too
 
 
 @pytest.mark.parametrize("case", EVERY_ROW)

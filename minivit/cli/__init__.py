@@ -11,8 +11,16 @@ from minivit.errors import unknown
 
 COMMANDS = {
     "train": "train a model; with no argument, a Vision Transformer on 5,000 real digits",
+    "pretrain": "train a model that others will start from, by the recipe vit-pretrain",
+    "finetune": "a trained model for other classes, other images, a higher resolution",
+    "distill": "train a small model that learns from the labels and from a trained one",
+    "probe": "how much a trained model's features say about a data set, without training it",
+    "recipes": "settings of whole runs that are known to work",
+    "plot": "compare runs in one picture",
     "eval": "accuracy and loss of a trained model on test images",
     "predict": "the most probable classes of image files",
+    "explain": "where a model looks: its attention, in one file that a browser opens",
+    "data": "the data sets that are here, how to get others, and what is in them",
     "models": "all models by name, with their numbers of parameters",
     "summary": "the parts of a model: shapes, parameters, arithmetic, memory",
     "convert": "weights from one project's format to another's: timm, DeiT, Hugging Face, Google",
@@ -20,6 +28,7 @@ COMMANDS = {
     "gradcheck": "check hand-written gradients against numerical ones",
     "profile": "where the time of a training step goes, operation by operation",
     "learn": "the lessons step by step, their exercises checked, and how far you are",
+    "cuda": "CUDA kernels, minivit's or your own, checked and profiled without a GPU",
     "doctor": "what this machine has, and what is missing",
 }
 

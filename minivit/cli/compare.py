@@ -1,5 +1,6 @@
 """minivit compare: the forms of an operation side by side."""
 from minivit.cli.gradcheck import cases_of
+from minivit.cuda import why_no_emulator
 from minivit.function import FUNCTIONS
 from minivit.gradcheck import CASES, compare
 
@@ -43,4 +44,7 @@ def _print(case, reports, shape):
           + f"{'nodes':>8}{'saved':>12}{'ms':>10}")
     for r in reports:
         print(f"  {r.form:<10}{r.forward:>10.1e}" + "".join(f"{r.gradients[name]:>12.1e}" for name in names)
-              + f"{r.nodes:>8}{r.saved_bytes:>10,} B{r.milliseconds:>10.2f}")
+              + f"{r.nodes:>8}{r.saved_bytes:>10,} B"
+              + (f"{'emulated':>10}" if r.milliseconds is None else f"{r.milliseconds:>10.2f}"))
+    if "cuda" in FUNCTIONS[case.covers[0]].forms and why_no_emulator():
+        print(f"  {'cuda':<10}not run: {why_no_emulator()}")

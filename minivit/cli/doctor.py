@@ -7,6 +7,7 @@ import numpy as np
 
 from minivit import __version__
 from minivit.backend import cpu_count, why_no_cuda
+from minivit.cuda.status import cuda_checks, emulator_checks
 
 CORE = {"numpy": "numpy", "PIL": "pillow", "matplotlib": "matplotlib", "tqdm": "tqdm", "safetensors": "safetensors",
         "threadpoolctl": "threadpoolctl", "tomli_w": "tomli-w"}
@@ -21,10 +22,20 @@ def run(arguments):
     missing = [package for module, package in CORE.items() if not _report(module, package)]
     _report_blas()
     reason = why_no_cuda()
-    print("ok       CUDA" if reason is None else f"not here CUDA: {reason}. minivit computes on the CPU")
+    print("\nCUDA: " + (f"{reason}; minivit computes on the CPU" if reason else "here; minivit train --device cuda"))
+    _print(cuda_checks())
+    print("\nCUDA kernels without a GPU:")
+    _print(emulator_checks())
     if missing:
-        print(f"mend with: {sys.executable} -m pip install {' '.join(missing)}")
+        print(f"\nmend with: {sys.executable} -m pip install {' '.join(missing)}")
     return 1 if missing else 0
+
+
+def _print(checks):
+    for check in checks:
+        print(f"{'ok      ' if check.ok else 'not here'} {check.name}: {check.said}")
+        if check.fix:
+            print(f"         mend with: {check.fix}")
 
 
 def _report(module, package):

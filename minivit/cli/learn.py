@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from minivit.cli import exercises
-from minivit.errors import unknown
+from minivit.cli.options import ActionParser
 from minivit.learn.audit import audit
 from minivit.learn.catalogue import exercise
 from minivit.learn.lesson import lab as usual_lab
@@ -31,21 +31,10 @@ LIMITS = {"median_seconds": 3, "max_seconds": 10}
 CURRENT = "(default: the first that is not solved, of the lesson you are in if it has one)"
 
 
-class Parser(argparse.ArgumentParser):
-    """The parser of one action: a wrong flag is answered with the nearest of its own."""
-
-    def parse_known_args(self, args=None, namespace=None):
-        namespace, rest = super().parse_known_args(args, namespace)
-        if rest:
-            known = [flag for action in self._actions for flag in action.option_strings]
-            self.exit(2, f"minivit learn: error: {unknown('argument', rest[0].partition('=')[0], known)}\n")
-        return namespace, rest
-
-
 def add_arguments(parser):
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EXAMPLES
     parser.set_defaults(act=_where)
-    actions = parser.add_subparsers(metavar="ACTION", parser_class=Parser)
+    actions = parser.add_subparsers(metavar="ACTION", parser_class=ActionParser)
 
     def action(name, act, text):
         sub = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)

@@ -3,15 +3,30 @@
 Precedence: the dataclass's default, then the file, then the flags.
 """
 import argparse
+import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
 
+from minivit.backend import why_no_cuda
 from minivit.errors import unknown
 
 
-def add_fields(parser, config, title, skip=(), show_defaults=True):
-    """A flag for every field of a dataclass; only those that are given appear in the parsed arguments."""
+class ActionParser(argparse.ArgumentParser):
+    """The parser of one action of a command: a wrong flag is answered with the nearest of its own."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        namespace, rest = super().parse_known_args(args, namespace)
+        if rest:
+            known = [flag for action in self._actions for flag in action.option_strings]
+            command = self.prog.rpartition(" ")[0]
+            self.exit(2, f"{command}: error: {unknown('argument', rest[0].partition('=')[0], known)}\n")
+        return namespace, rest
+
+
+def add_fields(parser, config, title, skip=(), show_defaults=True, recipe=()):
+    """A flag for every field of a dataclass; only those that are given appear in the parsed arguments. recipe: values
+    that go before the dataclass's defaults, {name: value}."""
     group = parser.add_argument_group(title)
     for f in fields(config):
         if f.name in skip:
@@ -23,8 +38,28 @@ def add_fields(parser, config, title, skip=(), show_defaults=True):
             kind, metavar = f.type, f.type.__name__.upper()
             if f.type is tuple:
                 kind, metavar = (size, "SIZE") if f.name.endswith("_size") else (numbers, "N,N,...")
-            text += f" (default: {f.default})" if show_defaults else ""
+            default = recipe[f.name] if f.name in recipe else f.default
+            text += f" (default: {default})" if show_defaults and default not in ("", ()) else ""
             group.add_argument(flag, type=kind, default=argparse.SUPPRESS, metavar=metavar, help=text)
+
+
+def add_device(parser):
+    """The flag --device of a command that only runs a model."""
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="what computes: cpu, cuda (cuda:1 is a "
+                        "second GPU), or auto, which is cuda where it can be used (default: cpu)")
+
+
+def on_device(model, wanted):
+    """The model on the device that --device names; where that was auto, a line on stderr says which it is."""
+    model.to(wanted)
+    if wanted == "auto":
+        print(device_line(model.device), file=sys.stderr)
+    return model
+
+
+def device_line(device):
+    """Which device auto means, and where it is the CPU, why."""
+    return f"device auto: {device}" + (f", since {why_no_cuda()}" if device == "cpu" else "")
 
 
 def size(text):

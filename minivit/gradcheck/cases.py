@@ -1,16 +1,17 @@
 """One table of cases: a row per operation, which every form, device and test runs.
 
-A row is a function (rng, shape) -> (f, inputs): inputs are named float64 arrays, f takes them as Tensors. Rows named
-`op:variant` belong to `op`. A new operation is one new row; a test fails if a Function has none. Rows for images are in
-image_rows.py.
+A row is a function (rng, shape) -> (f, inputs): inputs are named float64 arrays, f takes them as Tensors of any
+device. Rows named `op:variant` belong to `op`. A new operation is one new row; a test fails if a Function has none.
+Rows for images are in image_rows.py.
 """
 from dataclasses import dataclass
 
 import numpy as np
 
 from minivit import ops
+from minivit.backend import beside
 from minivit.gradcheck import image_rows
-from minivit.primitives import Cast
+from minivit.primitives import Cast, To
 from minivit.tensor import apply
 
 
@@ -106,14 +107,15 @@ _unary("unbind", lambda x: x.unbind(1))
 _unary("unbind:unused", lambda x: x.unbind(0)[0])
 _unary("concat", lambda x: ops.concat([x, x * 2], axis=1))
 _unary("concat:stack", lambda x: ops.stack([x, x * x], axis=-1))
+_unary("to", lambda x: apply(To, x, device="cpu"))
 _unary("cast", lambda x: apply(Cast, x, dtype=np.float64).astype(x.dtype))
 
 
 @case("where", MATRIX)
 def _where(rng, shape):
     condition = rng.random(shape) > 0.5
-    return (lambda a, b: ops.where(condition, a, b)), {"a": rng.standard_normal(shape),
-                                                       "b": rng.standard_normal(shape[1:])}
+    inputs = {"a": rng.standard_normal(shape), "b": rng.standard_normal(shape[1:])}
+    return (lambda a, b: ops.where(beside(condition, a.data), a, b)), inputs
 
 
 @case("matmul", ((2, 3, 4), (1, 1, 1), (3, 1, 2)))
@@ -162,6 +164,15 @@ def _layernorm(name, offset, scale):
                                "beta": rng.standard_normal(shape[-1])}
 
 
+def _bias_gelu(name, **options):
+    @case(name, TOKENS)
+    def make(rng, shape):
+        return ((lambda x, bias: ops.bias_gelu(x, bias, **options)),
+                {"x": rng.standard_normal(shape), "bias": rng.standard_normal(shape[-1])})
+
+
+_bias_gelu("bias_gelu")
+_bias_gelu("bias_gelu:tanh", approximate="tanh")
 _layernorm("layernorm", 0.0, 1.0)
 _layernorm("layernorm:offset", 1e3, 10.0)
 
@@ -171,15 +182,16 @@ def _attention(name, variant):
     def make(rng, shape):
         B, H, N, K = shape
         M = N + 1 if "keys" in variant else N               # as many keys as queries, or one more
-        options = {}
-        if "mask" in variant:
-            options["mask"] = rng.random((B, 1, N, M)) > 0.4
-            options["mask"][0, 0, 0] = False                # the first query may look nowhere
-        if "dropout" in variant:
-            options["dropout"] = 0.3
+        mask = rng.random((B, 1, N, M)) > 0.4 if "mask" in variant else None
+        if mask is not None:
+            mask[0, 0, 0] = False                           # the first query may look nowhere
+        dropout = 0.3 if "dropout" in variant else 0.0
         inputs = {"q": rng.standard_normal(shape), "k": rng.standard_normal((B, H, M, K)),
                   "v": rng.standard_normal((B, H, M, K))}
-        return (lambda q, k, v: ops.attention(q, k, v, **options)), inputs
+
+        def attention(q, k, v):
+            return ops.attention(q, k, v, None if mask is None else beside(mask, q.data), dropout)
+        return attention, inputs
 
 
 _attention("attention", ())
@@ -193,7 +205,8 @@ def _cross_entropy(name, soft, scale, **options):
     def make(rng, shape):
         B, Y = shape
         targets = rng.dirichlet(np.ones(Y), B) if soft else rng.integers(0, Y, B)
-        return (lambda x: ops.cross_entropy(x, targets, **options)), {"logits": scale * rng.standard_normal(shape)}
+        return (lambda x: ops.cross_entropy(x, beside(targets, x.data), **options)), {
+            "logits": scale * rng.standard_normal(shape)}
 
 
 _cross_entropy("cross_entropy", False, 1.0)

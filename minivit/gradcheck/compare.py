@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minivit import tape
+from minivit.cuda import why_no_emulator
 from minivit.function import FORMS, FUNCTIONS
 from minivit.modes import using
 from minivit.streams import randomness, stream
@@ -20,29 +21,34 @@ class FormReport:
     gradients: dict         # input name -> error
     nodes: int              # on the tape
     saved_bytes: int        # kept for backward
-    milliseconds: float     # forward and backward, median
+    milliseconds: float     # forward and backward, median; None where the emulator ran it, whose time says nothing
 
 
-def forms_of(case):
-    """The forms that the operation of `case` has."""
-    return [form for form in FORMS if form in FUNCTIONS[case.covers[0]].forms]
+def forms_of(case, dtype=np.float32):
+    """The forms of the operation of `case` that run on NumPy arrays of `dtype`: cuda is float32, and emulated there."""
+    forms = [form for form in FORMS if form in FUNCTIONS[case.covers[0]].forms]
+    if dtype != np.float32 or why_no_emulator():
+        return [form for form in forms if form != "cuda"]
+    return forms
 
 
-def compare(case, shape=None, seed=0, repeats=5):
-    """A FormReport for every form of `case` at `shape` (default: the case's first)."""
+def compare(case, shape=None, seed=0, repeats=5, forms=None):
+    """A FormReport for every form of `case` (or those of `forms`) at `shape` (default: the case's first)."""
     rng = stream(seed, place="compare")
     function, inputs = case.make(rng, shape or case.shapes[0])
     inputs = {name: x.astype(np.float32).astype(np.float64) for name, x in inputs.items()}     # the same for all forms
     truth, dys, gradients, *_ = _run(function, inputs, "composed", np.float64, rng)
+    largest = max(float(np.max(np.abs(array), initial=1e-30)) for array in (*truth, *gradients.values()))
     reports = []
-    for form in forms_of(case):
-        times = []
-        for _ in range(repeats):
+    for form in forms or forms_of(case):
+        times, emulated = [], form == "cuda"
+        for _ in range(1 if emulated else repeats):
             values, _, found, nodes, saved, seconds = _run(function, inputs, form, np.float32, rng, dys)
             times.append(seconds)
-        forward = max(_error(value, true) for value, true in zip(values, truth))
-        errors = {name: _error(gradient, gradients[name]) for name, gradient in found.items()}
-        reports.append(FormReport(form, forward, errors, nodes, saved, 1000 * float(np.median(times))))
+        forward = float(np.max([_error(value, true, largest) for value, true in zip(values, truth)]))
+        errors = {name: _error(gradient, gradients[name], largest) for name, gradient in found.items()}
+        milliseconds = None if emulated else 1000 * float(np.median(times))
+        reports.append(FormReport(form, forward, errors, nodes, saved, milliseconds))
     return reports
 
 
@@ -75,7 +81,9 @@ def _tape(outputs):
     return len(nodes), sum(kept.values())
 
 
-def _error(value, truth):
+def _error(value, truth, largest):
+    """Relative to the largest number of `truth`; where all of them are 0, to the largest of the case."""
     if value is None:
         value = np.zeros_like(truth)
-    return float(np.max(np.abs(value - truth), initial=0.0) / max(np.max(np.abs(truth), initial=0.0), 1e-30))
+    size = float(np.max(np.abs(truth), initial=0.0))
+    return float(np.max(np.abs(value - truth), initial=0.0)) / (size if size > 1e-12 * largest else largest)

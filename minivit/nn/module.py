@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minivit.backend import copy_into, on, to_device, usable
+from minivit.function import shape_of
 from minivit.modes import holding
 from minivit.tensor import Tensor
 
@@ -21,8 +23,14 @@ _watcher = ContextVar("minivit_watcher", default=None)
 
 
 def watching(watcher):
-    """A block in which `watcher(module, call)` stands in for every call of a module: it returns what `call()` does."""
-    return holding(_watcher, watcher)
+    """A block in which `watcher(module, call)` stands in for every call of a module: it returns what `call()` does.
+
+    In a block within a block, the outer watcher sees what the inner one calls. None: in this block nobody watches.
+    """
+    outer = _watcher.get()
+    if watcher is None or outer is None:
+        return holding(_watcher, watcher)
+    return holding(_watcher, lambda module, call: watcher(module, lambda: outer(module, call)))
 
 
 class Parameter(Tensor):
@@ -104,8 +112,30 @@ class Module:
     def astype(self, dtype):
         """Convert every parameter to float32 or float64, in place; drops their gradients."""
         for parameter in self.parameters():
-            parameter.data = parameter.data.astype(dtype)
+            with on(parameter.data):
+                parameter.data = parameter.data.astype(dtype)
             parameter.grad = None
+        return self
+
+    @property
+    def device(self):
+        """Where its first parameter is, and so must be what it is given: "cpu", "cuda" or "cuda:1"."""
+        return next((parameter.device for parameter in self.parameters()), "cpu")
+
+    def to(self, device):
+        """Move every parameter, and every array among the attributes, to a device; drops the gradients.
+
+        Do so before an optimizer is built, which packs the arrays that it finds. Raises ValueError, with the reason,
+        where there is no such device.
+        """
+        device = usable(device)
+        for parameter in self.parameters():
+            parameter.data = to_device(parameter.data, device)
+            parameter.grad = None
+        for _, module in self.named_modules():
+            constants = {name: to_device(value, device) for name, value in vars(module).items()
+                         if hasattr(value, "dtype") and not isinstance(value, (Tensor, np.generic))}
+            vars(module).update(constants)
         return self
 
     def zero_grad(self):
@@ -114,11 +144,13 @@ class Module:
             parameter.grad = None
 
     def state_dict(self):
-        """{path: array} of every parameter; the arrays are the model's own, not copies."""
+        """{path: array} of every parameter; the arrays are the model's own, not copies, and on its device."""
         return {name: parameter.data for name, parameter in self.named_parameters()}
 
     def load_state_dict(self, state, strict=True):
-        """Copy the arrays of `state` into the parameters of the same names; nothing is changed if anything is wrong.
+        """Copy the arrays of `state`, wherever they are, into the parameters of the same names.
+
+        Nothing is changed if anything is wrong.
 
         strict: every name must be there on both sides; else returns what was Loaded.
         Raises KeyError for names that do not match, ValueError for shapes that do not.
@@ -131,13 +163,13 @@ class Module:
                            f"missing {_some(missing)}; unexpected {_some(unexpected)}. Was it saved from a model with "
                            f"another configuration? strict=False loads what matches")
         matching = {name: state[name] for name in own if name in state}
-        wrong = [f"{name} is {np.shape(array)}, expected {own[name].shape}"
-                 for name, array in matching.items() if np.shape(array) != own[name].shape]
+        wrong = [f"{name} is {shape_of(array)}, expected {own[name].shape}"
+                 for name, array in matching.items() if shape_of(array) != own[name].shape]
         if wrong:
             raise ValueError(f"the state has other shapes than this {type(self).__name__}: {'; '.join(wrong[:3])}"
                              + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""))
         for name, array in matching.items():
-            own[name].data[...] = array
+            copy_into(own[name].data, array)
         return Loaded(missing, unexpected)
 
     def __repr__(self):

@@ -21,11 +21,16 @@ class Attention(Module):
         self.proj = Linear(D, D, rng)
         self.proj_drop = Dropout(proj_drop)
 
+    def split(self, qkv):
+        """Queries, keys and values, (B, H, N, K) each, of what the layer `qkv` returns, (B, N, 3 D)."""
+        B, N, width = qkv.shape
+        qkv = qkv.reshape(B, N, 3, self.heads, width // (3 * self.heads))
+        return qkv.transpose(2, 0, 3, 1, 4).unbind(0)
+
     def forward(self, x, rows=None):
         """rows: a slice of the tokens, if only theirs are wanted of the result."""
         B, N, D = x.shape
-        qkv = self.qkv(x).reshape(B, N, 3, self.heads, D // self.heads)
-        q, k, v = qkv.transpose(2, 0, 3, 1, 4).unbind(0)                    # (B, H, N, K) each
+        q, k, v = self.split(self.qkv(x))
         if rows is not None:
             q = q[:, :, rows]
         y = ops.attention(q, k, v, dropout=self.attn_drop if self.training else 0.0)

@@ -18,10 +18,12 @@ import math
 
 import numpy as np
 
+from minivit.backend import xp_of
 from minivit.function import Function
 from minivit.ops.combine import where
 from minivit.ops.dropout import check_probability, dropout as drop, keep_mask
 from minivit.ops.softmax import softmax
+from minivit.ops.tiles import heads_side_by_side, launch_heads, mask_and_strides, strides, tokens_whole
 from minivit.streams import next_draw
 from minivit.tensor import Tensor, apply
 
@@ -78,6 +80,31 @@ class Attention(Function):
         dscores *= weights
         dscores *= ctx.scale
         return dscores @ k, dscores.swapaxes(-1, -2) @ q, dv
+
+    @staticmethod
+    def forward_cuda(ctx, q, k, v, mask=None, dropout=0.0, draw=None):
+        (B, H, N, K), M = q.shape, k.shape[2]
+        q, k, v = tokens_whole(q), tokens_whole(k), tokens_whole(v)
+        y, lse = heads_side_by_side(q), xp_of(q).empty((B, H, N), q.dtype)
+        mask, ctx.mask_strides = mask_and_strides(mask, (B, H, N, M))
+        ctx.sizes = H, N, M, K, 1 / math.sqrt(K)
+        ctx.dropout = dropout, 1 / (1 - dropout), *(draw.address(H * N * M) if dropout else (0, 0, 0, 0))
+        launch_heads("attention_forward", B * H, N, K, (
+            q, k, v, mask, y, lse, *ctx.sizes, *strides(q, k, v), *ctx.mask_strides, *strides(y), *ctx.dropout))
+        ctx.save(q, k, v, mask, y, lse)
+        return y
+
+    @staticmethod
+    def backward_cuda(ctx, dy):
+        q, k, v, mask, y, lse = ctx.saved
+        (B, H, N, K), M, dy = q.shape, k.shape[2], tokens_whole(dy)
+        dq, dk, dv, dot = *map(heads_side_by_side, (q, k, v)), xp_of(q).empty_like(lse)
+        places = *strides(dy, q, k, v), *ctx.mask_strides
+        launch_heads("attention_backward_q", B * H, N, K, (
+            dy, q, k, v, mask, y, lse, dq, dot, *ctx.sizes, *places, *strides(y, dq), *ctx.dropout))
+        launch_heads("attention_backward_kv", B * H, M, K, (
+            dy, q, k, v, mask, lse, dot, dk, dv, *ctx.sizes, *places, *strides(dk), *ctx.dropout))
+        return dq, dk, dv
 
 
 def attention(q, k, v, mask=None, dropout=0.0):

@@ -22,7 +22,7 @@ import math
 from dataclasses import replace
 
 from minivit.backend import xp_of
-from minivit.function import Function
+from minivit.function import Function, matmul
 from minivit.ops.linear import linear
 from minivit.ops.patches import ExtractPatches, bordered
 from minivit.ops.windows import windows
@@ -71,7 +71,7 @@ def convolve(x, weight, g):
     """Array to array: y (B, O, Gy, Gx), without a bias."""
     W, y = weight.reshape(len(weight), -1), xp_of(x).empty((len(x), len(weight)) + g.grid, x.dtype)
     for images in blocks(len(x), g):
-        y[images] = (W @ columns(x[images], g)).reshape(len(W), -1, *g.grid).swapaxes(0, 1)
+        y[images] = matmul(W, columns(x[images], g)).reshape(len(W), -1, *g.grid).swapaxes(0, 1)
     return y
 
 
@@ -79,7 +79,7 @@ def weight_gradient(x, dy, shape, g):
     """Array to array: dy X^T, as the transpose of X dy^T: BLAS is faster with few columns than with few rows."""
     dW = xp_of(x).zeros((math.prod(shape[1:]), shape[0]), x.dtype)
     for images in blocks(len(x), g):
-        dW += columns(x[images], g) @ rows(dy[images]).T
+        dW += matmul(columns(x[images], g), rows(dy[images]).T)
     return dW.T.reshape(shape)
 
 
@@ -93,7 +93,7 @@ def input_gradient(dy, weight, g):
     W = weight.reshape(len(weight), -1)
     dx = xp_of(dy).empty((len(dy), weight.shape[1]) + g.image, dy.dtype)
     for images in blocks(len(dy), g):
-        dx[images] = spread(W.T @ rows(dy[images]), g, len(dy[images]))
+        dx[images] = spread(matmul(W.T, rows(dy[images])), g, len(dy[images]))
     return dx
 
 

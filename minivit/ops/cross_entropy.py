@@ -12,11 +12,18 @@ Backward:  dx = dloss (softmax(x) - t) / B        (softmax(x) times the sum of t
 Source: Szegedy et al. 2016, "Rethinking the Inception architecture", arXiv 1512.00567, section 7, for the smoothing.
 Lesson 3 derives it.
 """
+from pathlib import Path
+
 import numpy as np
 
+from minivit.backend import device_of, xp_of
+from minivit.cuda.kernels import Kernels
 from minivit.function import Function
+from minivit.ops.rows import BLOCK, LONG, VARIANTS, launch_rows
 from minivit.ops.softmax import log_softmax
 from minivit.tensor import Tensor, apply
+
+KERNELS = Kernels(Path(__file__).with_suffix(".cu"), VARIANTS)
 
 
 def composed(x, rows, images):
@@ -47,12 +54,32 @@ class CrossEntropy(Function):
         dx *= dloss / ctx.images
         return dx, None
 
+    @staticmethod
+    def forward_cuda(ctx, x, rows, images):
+        xp, (B, Y) = xp_of(x), x.shape
+        x, rows = xp.ascontiguousarray(x), xp.ascontiguousarray(rows)
+        logp, losses, loss = xp.empty_like(x), xp.empty(B, x.dtype), xp.empty((), x.dtype)
+        launch_rows(KERNELS, "cross_entropy_forward", B, Y, (x, rows, logp, losses, B, Y))
+        KERNELS.launch("cross_entropy_total", 1, BLOCK, (losses, loss, B, images), constants=LONG)
+        ctx.save(logp, rows)
+        ctx.images = images
+        return loss
+
+    @staticmethod
+    def backward_cuda(ctx, dloss):
+        logp, rows = ctx.saved
+        B, Y = logp.shape
+        dx = xp_of(logp).empty_like(logp)
+        launch_rows(KERNELS, "cross_entropy_backward", B, Y, (dloss, logp, rows, dx, B, Y, ctx.images))
+        return dx, None
+
 
 def target_rows(targets, classes, label_smoothing, dtype):
     """Targets as rows of probabilities (B, classes): class indices become one-hot rows; then they are smoothed."""
     if targets.ndim == 1:
-        rows = np.zeros((len(targets), classes), dtype)
-        rows[np.arange(len(targets)), targets] = 1
+        rows = (targets[:, None] == xp_of(targets).arange(classes)).astype(dtype)
+        if rows.dtype.kind == "f":
+            rows /= rows.sum(axis=1, keepdims=True)         # of an index outside, which is in no column: 0 / 0 = nan
     else:
         rows = targets.astype(dtype)
     if label_smoothing:
@@ -66,11 +93,13 @@ def cross_entropy(logits, targets, label_smoothing=0.0, images=None):
     images: divide by this number instead of B, where the logits are a part of a larger batch, so that the parts' losses
     add up to the loss of the whole. Targets receive no gradient.
     Raises ValueError for shapes that do not fit and for a class index outside 0 ... Y - 1, TypeError for float indices.
+    On a GPU, where indices cannot be looked at without making the host wait, one outside makes the loss nan.
     """
     if isinstance(logits, tuple):
         raise TypeError("cross_entropy needs the logits of one head, and was given several: a distilled model returns "
                         "a pair in training. Use minivit.train.Classification or Distillation, or model.eval()")
-    targets = targets.data if isinstance(targets, Tensor) else np.asarray(targets)
+    targets = targets.data if isinstance(targets, Tensor) else targets
+    targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
     if logits.ndim != 2 or targets.shape not in ((len(logits),), logits.shape):
         raise ValueError(f"cross_entropy needs logits (B, Y) with targets (B,) or (B, Y), not logits {logits.shape} "
                          f"with targets {targets.shape}")
@@ -82,8 +111,8 @@ def cross_entropy(logits, targets, label_smoothing=0.0, images=None):
     if targets.ndim == 1:
         if targets.dtype.kind not in "iu":
             raise TypeError(f"class indices are integers, not {targets.dtype}: soft targets have shape (B, Y) = {B, Y}")
-        wrong = np.flatnonzero((targets < 0) | (targets >= Y))
-        if wrong.size:
+        wrong = np.flatnonzero((targets < 0) | (targets >= Y)) if device_of(targets) == "cpu" else ()
+        if len(wrong):
             raise ValueError(f"class index {targets[wrong[0]]} of image {wrong[0]} is outside 0 ... {Y - 1}: the model "
                              f"has {Y} classes. Were labels counted from 1, or does the model have too few classes?")
     elif targets.dtype.kind != "f":

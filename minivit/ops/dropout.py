@@ -10,9 +10,16 @@ Backward: dx = dy * keep / (1 - p).
 Sources: Srivastava et al. 2014, "Dropout", JMLR 15; Huang et al. 2016, "Deep networks with stochastic depth",
 arXiv 1603.09382. Lesson 10.
 """
+import math
+from pathlib import Path
+
+from minivit.backend import beside, xp_of
+from minivit.cuda.kernels import Kernels, ceil_div
 from minivit.function import Function
 from minivit.streams import next_draw
 from minivit.tensor import apply
+
+KERNELS = Kernels(Path(__file__).with_suffix(".cu"))
 
 
 def keep_mask(draw, shape, p, dtype):
@@ -22,7 +29,7 @@ def keep_mask(draw, shape, p, dtype):
 
 def composed(x, p, draw, shape):
     """The definition; autograd finds its gradient."""
-    return x * keep_mask(draw, shape, p, x.dtype)
+    return x * beside(keep_mask(draw, shape, p, x.dtype), x.data)
 
 
 class Dropout(Function):
@@ -40,6 +47,24 @@ class Dropout(Function):
     def backward(ctx, dy):
         mask, = ctx.saved
         return dy * mask
+
+    @staticmethod
+    def forward_cuda(ctx, x, p, draw, shape):
+        ctx.p, ctx.draw, ctx.shape = p, draw, shape
+        return _dropped(x, p, draw, shape)
+
+    @staticmethod
+    def backward_cuda(ctx, dy):
+        return _dropped(dy, ctx.p, ctx.draw, ctx.shape)                 # the same mask, drawn again
+
+
+def _dropped(x, p, draw, shape):
+    xp = xp_of(x)
+    x = xp.ascontiguousarray(x)
+    y, per_image = xp.empty_like(x), math.prod(x.shape[1:])
+    KERNELS.launch("dropout" if shape == x.shape else "drop_path", len(x) * ceil_div(per_image, 1024), 128,
+                   (x, y, per_image, p, 1 / (1 - p), *draw.address(math.prod(shape[1:]))))
+    return y
 
 
 def check_probability(p, name):

@@ -10,17 +10,24 @@ Backward, with phi(x) = exp(-x^2 / 2) / sqrt(2 pi), the derivative of Phi:
     dx = dy (Phi(x) + x phi(x))                                                                    "none"
     dx = dy ((1 + tanh u) / 2 + x (1 - tanh(u)^2) / 2 * sqrt(2 / pi) (1 + 3 * 0.044715 x^2))       "tanh"
 
+`bias_gelu` is GELU of x + b, x (..., n) and b (n,): dx as above at x + b, db the sum of dx over all rows.
+
 Source: Hendrycks and Gimpel 2016, "Gaussian error linear units", arXiv 1606.08415, section 2. Lesson 8 derives
 the exact one.
 """
 import math
+from pathlib import Path
 
 import numpy as np
 
-from minivit.function import Function
+from minivit.backend import xp_of
+from minivit.cuda.kernels import Kernels, ceil_div
+from minivit.function import Function, sum_of_rows
+from minivit.ops.rows import BLOCK, LONG, SLICES, column_sums
 from minivit.primitives.erf import erf
 from minivit.tensor import apply
 
+KERNELS = Kernels(Path(__file__).with_suffix(".cu"), [LONG])
 CUBIC = 0.044715
 SLOPE = math.sqrt(2 / math.pi)
 APPROXIMATIONS = ("none", "tanh")
@@ -38,6 +45,11 @@ def composed(x, approximate="none"):
     return 0.5 * x * (1 + (x * math.sqrt(0.5)).erf())
 
 
+def composed_with_bias(x, bias, approximate="none"):
+    """The definition of GELU after a bias; autograd finds its gradients."""
+    return composed(x + bias, approximate)
+
+
 class GELU(Function):
     """GELU by hand: it saves its slope."""
 
@@ -45,15 +57,78 @@ class GELU(Function):
 
     @staticmethod
     def forward(ctx, x, approximate="none"):
-        value_and_slope = _tanh if approximate == "tanh" else _exact if x.dtype == np.float64 else _exact_float32
-        y, slope = value_and_slope(x.reshape(-1), ctx.recording)        # dy/dx shares most of its work with y
+        y, slope = _value_and_slope(x, approximate, ctx.recording)
         ctx.save(slope)
-        return y.reshape(x.shape)
+        return y
 
     @staticmethod
     def backward(ctx, dy):
         slope, = ctx.saved
         return dy * slope.reshape(dy.shape)
+
+    @staticmethod
+    def forward_cuda(ctx, x, approximate="none"):
+        xp = xp_of(x)
+        x = xp.ascontiguousarray(x)
+        y, ctx.exact = xp.empty_like(x), approximate == "none"
+        KERNELS.launch("gelu_forward", ceil_div(x.size, 4 * BLOCK), BLOCK, (x, y, x.size, ctx.exact), constants=LONG)
+        ctx.save(x)
+        return y
+
+    @staticmethod
+    def backward_cuda(ctx, dy):
+        x, = ctx.saved
+        xp = xp_of(x)
+        dy, dx = xp.ascontiguousarray(dy), xp.empty_like(x)
+        KERNELS.launch("gelu_backward", ceil_div(x.size, 4 * BLOCK), BLOCK, (dy, x, dx, x.size, ctx.exact),
+                       constants=LONG)
+        return dx
+
+
+class BiasGELU(Function):
+    """GELU of x + bias by hand, bias (n,) added to every row of x (..., n): it saves its slope."""
+
+    name = "bias_gelu"
+    composed = staticmethod(composed_with_bias)
+
+    @staticmethod
+    def forward(ctx, x, bias, approximate="none"):
+        y, slope = _value_and_slope(x + bias, approximate, ctx.recording)
+        ctx.save(slope)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        slope, = ctx.saved
+        dx = dy * slope.reshape(dy.shape)
+        return dx, sum_of_rows(dx.reshape(-1, dx.shape[-1]))
+
+    @staticmethod
+    def forward_cuda(ctx, x, bias, approximate="none"):
+        xp, n = xp_of(x), len(bias)
+        x, bias = xp.ascontiguousarray(x), xp.ascontiguousarray(bias)
+        y, rows, ctx.exact = xp.empty_like(x), x.size // n, approximate == "none"
+        KERNELS.launch("bias_gelu_forward", (ceil_div(n, 4 * BLOCK), min(rows, SLICES)), BLOCK,
+                       (x, bias, y, rows, n, ctx.exact), constants=LONG)
+        ctx.save(x, bias)
+        return y
+
+    @staticmethod
+    def backward_cuda(ctx, dy):
+        x, bias = ctx.saved
+        xp, n = xp_of(x), len(bias)
+        dy, dx, rows = xp.ascontiguousarray(dy), xp.empty_like(x), x.size // n
+        partial = xp.empty((min(rows, SLICES), n), x.dtype)
+        KERNELS.launch("bias_gelu_backward", (ceil_div(n, 4 * BLOCK), len(partial)), BLOCK,
+                       (dy, x, bias, dx, partial, rows, n, ctx.exact), constants=LONG)
+        return dx, column_sums(KERNELS, partial, LONG)
+
+
+def _value_and_slope(x, approximate, recording):
+    """GELU of x, and if recording its derivative as a flat array, else None: the two share most of their work."""
+    function = _tanh if approximate == "tanh" else _exact if x.dtype == np.float64 else _exact_float32
+    y, slope = function(x.reshape(-1), recording)
+    return y.reshape(x.shape), slope
 
 
 def _exact(x, recording):
@@ -97,6 +172,17 @@ def _tanh(x, recording):
 
 def gelu(x, approximate="none"):
     """GELU of a Tensor, element by element: approximate is "none" (exact, by erf) or "tanh"."""
+    return apply(GELU, x, approximate=_known(approximate))
+
+
+def bias_gelu(x, bias, approximate="none"):
+    """gelu(x + bias) of x (..., n) and bias (n,), as one operation: on a GPU it reads and writes x once, not twice."""
+    if x.ndim == 0 or bias.shape != x.shape[-1:]:
+        raise ValueError(f"bias_gelu of x {x.shape} needs a bias as long as the last axis of x, not {bias.shape}")
+    return apply(BiasGELU, x, bias, approximate=_known(approximate))
+
+
+def _known(approximate):
     if approximate not in APPROXIMATIONS:
         raise ValueError(f"approximate must be one of {APPROXIMATIONS}, not {approximate!r}")
-    return apply(GELU, x, approximate=approximate)
+    return approximate

@@ -21,7 +21,7 @@ Sources: Wu and He 2018, "Group normalization", arXiv 1803.08494, eq. 7; Qiao et
 arXiv 1903.10520, eq. 9.
 """
 from minivit.backend import xp_of
-from minivit.function import Function
+from minivit.function import Function, dots, matmul
 from minivit.ops.layernorm import layernorm
 from minivit.tensor import Tensor, apply
 
@@ -47,9 +47,9 @@ class GroupNorm(Function):
         rows = x.reshape(B * groups, -1)
         n = rows.shape[1]
         weight = xp_of(x).full(n, 1 / n, x.dtype)                       # matrix products are the fastest sums
-        xhat = rows - (rows @ weight)[:, None]
-        xhat -= (xhat @ weight)[:, None]                                # what rounding the mean of large x had left
-        rstd = 1 / xp_of(x).sqrt(xp_of(x).einsum("rn,rn->r", xhat, xhat) / n + eps)
+        xhat = rows - matmul(rows, weight)[:, None]
+        xhat -= matmul(xhat, weight)[:, None]                           # what rounding the mean of large x had left
+        rstd = 1 / xp_of(x).sqrt(dots(xhat, xhat) / n + eps)
         xhat *= rstd[:, None]
         xhat, rstd = xhat.reshape(B, C, -1), rstd.reshape(B, groups)
         ctx.save(xhat, rstd, gamma)
@@ -62,8 +62,8 @@ class GroupNorm(Function):
         xhat, rstd, gamma = ctx.saved
         (B, C, S), groups, shape = xhat.shape, rstd.shape[1], dy.shape
         dy = dy.reshape(xhat.shape)
-        sums = dy @ xp_of(dy).ones(S, dy.dtype)                         # (B, C), over pixels
-        sums_along_xhat = xp_of(dy).einsum("bcs,bcs->bc", dy, xhat)
+        sums = matmul(dy, xp_of(dy).ones(S, dy.dtype))                  # (B, C), over pixels
+        sums_along_xhat = dots(dy, xhat)
         n = C * S // groups
 
         def mean(sums):                                                 # over each group, for each of its channels

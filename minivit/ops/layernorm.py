@@ -13,11 +13,17 @@ Backward: mean and var depend on every x_i, which gives the two mean terms of dx
 
 Source: Ba, Kiros and Hinton 2016, "Layer normalization", arXiv 1607.06450, eq. 4. Lesson 8 derives it.
 """
+from pathlib import Path
+
 import numpy as np
 
+from minivit.backend import xp_of
+from minivit.cuda.kernels import Kernels
 from minivit.function import Function, sum_of_rows
+from minivit.ops.rows import BLOCK, SLICES, VARIANTS, blocks_of, column_sums, constants_of, launch_rows
 from minivit.tensor import apply
 
+KERNELS = Kernels(Path(__file__).with_suffix(".cu"), VARIANTS)
 FAR = 4.0               # standard deviations from 0 to the mean of a token, up to which one subtraction centres it
 
 
@@ -66,6 +72,28 @@ class LayerNorm(Function):
         dx -= product
         dx *= rstd
         return dx.reshape(shape), dgamma, dbeta
+
+    @staticmethod
+    def forward_cuda(ctx, x, gamma, beta, eps=1e-6):
+        xp, D = xp_of(x), x.shape[-1]
+        x, gamma, beta = (xp.ascontiguousarray(array) for array in (x, gamma, beta))
+        rows = x.size // D
+        y, (mean, rest, rstd) = xp.empty_like(x), xp.empty((3, rows), x.dtype)
+        launch_rows(KERNELS, "layernorm_forward", rows, D, (x, gamma, beta, y, mean, rest, rstd, rows, D, eps))
+        ctx.save(x, gamma, mean, rest, rstd)
+        return y
+
+    @staticmethod
+    def backward_cuda(ctx, dy):
+        x, gamma, mean, rest, rstd = ctx.saved
+        xp, D, rows, constants = xp_of(x), len(gamma), len(rstd), constants_of(len(gamma))
+        dy, dx, blocks = xp.ascontiguousarray(dy), xp.empty_like(x), min(blocks_of(rows, D), SLICES)
+        partial = xp.empty((blocks, 2, D), x.dtype)
+        KERNELS.launch("layernorm_backward", blocks, BLOCK,
+                       (dy, x, gamma, mean, rest, rstd, dx, partial, rows, D), constants=constants,
+                       shared=BLOCK // constants["GROUP"] * 2 * D * x.itemsize)
+        dgamma, dbeta = column_sums(KERNELS, partial, constants)
+        return dx, dgamma, dbeta
 
 
 def layernorm(x, gamma, beta, eps=1e-6):

@@ -8,7 +8,7 @@ Backward, with the leading axes flattened to rows:  dx = dy W        dW = dy^T x
 
 Lesson 2 derives it.
 """
-from minivit.function import Function, sum_of_rows
+from minivit.function import Function, matmul, sum_of_rows
 from minivit.tensor import apply
 
 
@@ -26,10 +26,10 @@ class Linear(Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias):
-        rows = x.reshape(-1, x.shape[-1])           # one matrix product: `@` on more axes would loop over images
+        rows = x.reshape(-1, x.shape[-1])           # one matrix product: one on more axes would loop over images
         ctx.save(rows, weight)
         ctx.shape = x.shape
-        y = rows @ weight.T
+        y = matmul(rows, weight.T)
         if bias is not None:
             y += bias
         return y.reshape(x.shape[:-1] + weight.shape[:1])
@@ -38,8 +38,8 @@ class Linear(Function):
     def backward(ctx, dy):
         rows, weight = ctx.saved
         dy = dy.reshape(len(rows), len(weight))
-        dx = (dy @ weight).reshape(ctx.shape) if ctx.needs[0] else None
-        dweight = dy.T @ rows if ctx.needs[1] else None
+        dx = matmul(dy, weight).reshape(ctx.shape) if ctx.needs[0] else None
+        dweight = matmul(dy.T, rows) if ctx.needs[1] else None
         dbias = sum_of_rows(dy) if ctx.needs[2] else None
         return dx, dweight, dbias
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minivit.backend import xp_of
+from minivit.backend import beside, xp_of
 from minivit.function import Function
 from minivit.tensor import apply
 
@@ -134,7 +134,7 @@ def composed_merge(patches, g):
     over = np.full((g.padded[0] * g.padded[1], rank.max() + 1), len(pixels))
     over[pixels[order], rank] = order
     images = elements[:, :, over].sum(-1).reshape(B, -1, *g.padded)
-    return images[(slice(None), slice(None)) + g.inside()] / g.coverage().astype(patches.dtype)
+    return images[(slice(None), slice(None)) + g.inside()] / beside(g.coverage().astype(patches.dtype), patches.data)
 
 
 class ExtractPatches(Function):
@@ -164,11 +164,11 @@ class MergePatches(Function):
     @staticmethod
     def forward(ctx, patches, g):
         ctx.g = g
-        return scatter(patches, g) / xp_of(patches).asarray(g.coverage(), patches.dtype)
+        return scatter(patches, g) / beside(g.coverage().astype(patches.dtype), patches)
 
     @staticmethod
     def backward(ctx, dy):
-        return gather(dy / xp_of(dy).asarray(ctx.g.coverage(), dy.dtype), ctx.g)
+        return gather(dy / beside(ctx.g.coverage().astype(dy.dtype), dy), ctx.g)
 
 
 def extract_patches(images, size, stride=None, padding="VALID", dilation=1):

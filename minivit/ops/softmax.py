@@ -13,10 +13,18 @@ Backward, from dy_i/dx_j = y_i (delta_ij - y_j):
 Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs". Lesson 3 derives
 log-softmax, lesson 7 the backward of softmax.
 """
+import math
+from pathlib import Path
+
 import numpy as np
 
+from minivit.backend import xp_of
+from minivit.cuda.kernels import Kernels
 from minivit.function import Function
+from minivit.ops.rows import VARIANTS, launch_rows
 from minivit.tensor import Tensor, apply
+
+KERNELS = Kernels(Path(__file__).with_suffix(".cu"), VARIANTS)
 
 
 def composed(x, axis=-1):
@@ -53,6 +61,14 @@ class Softmax(Function):
         dx -= y * row_sum
         return dx
 
+    @staticmethod
+    def forward_cuda(ctx, x, axis=-1):
+        return _forward_cuda("softmax_forward", ctx, x, axis)
+
+    @staticmethod
+    def backward_cuda(ctx, dy):
+        return _backward_cuda("softmax_backward", ctx, dy)
+
 
 class LogSoftmax(Function):
     """Log-softmax by hand: it saves its result."""
@@ -72,6 +88,37 @@ class LogSoftmax(Function):
     def backward(ctx, dy):
         y, = ctx.saved
         return dy - np.exp(y) * dy.sum(axis=ctx.axis, keepdims=True)
+
+    @staticmethod
+    def forward_cuda(ctx, x, axis=-1):
+        return _forward_cuda("log_softmax_forward", ctx, x, axis)
+
+    @staticmethod
+    def backward_cuda(ctx, dy):
+        return _backward_cuda("log_softmax_backward", ctx, dy)
+
+
+def _forward_cuda(kernel, ctx, x, axis):
+    xp = xp_of(x)
+    x = xp.ascontiguousarray(x.swapaxes(axis, -1))                  # the kernels know rows only
+    y = xp.empty_like(x)
+    launch_rows(KERNELS, kernel, *_rows_of(x), (x, y, *_rows_of(x)))
+    ctx.save(y)
+    ctx.axis = axis
+    return y.swapaxes(axis, -1)
+
+
+def _backward_cuda(kernel, ctx, dy):
+    y, = ctx.saved
+    xp = xp_of(y)
+    dy = xp.ascontiguousarray(dy.swapaxes(ctx.axis, -1))
+    dx = xp.empty_like(y)
+    launch_rows(KERNELS, kernel, *_rows_of(y), (dy, y, dx, *_rows_of(y)))
+    return dx.swapaxes(ctx.axis, -1)
+
+
+def _rows_of(x):
+    return math.prod(x.shape[:-1]), x.shape[-1]
 
 
 def softmax(x, axis=-1):

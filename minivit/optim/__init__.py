@@ -1,6 +1,9 @@
-"""Optimizers and learning-rate schedules."""
-from minivit.optim.optimizers import SGD, Adam, AdamW, clip_grad_norm, decay_groups
+"""Optimizers, learning-rate schedules, averages of weights, and which layers learn how fast."""
+from minivit.optim.clipping import clip_factor, clip_grad_norm
+from minivit.optim.depth import freeze, layer_groups, layer_numbers
+from minivit.optim.ema import EMA
+from minivit.optim.optimizers import SGD, Adam, AdamW, decay_groups
 from minivit.optim.schedules import SCHEDULES, constant, cosine, linear, staircase
 
-__all__ = ["Adam", "AdamW", "SCHEDULES", "SGD", "clip_grad_norm", "constant", "cosine", "decay_groups", "linear",
-           "staircase"]
+__all__ = ["Adam", "AdamW", "EMA", "SCHEDULES", "SGD", "clip_factor", "clip_grad_norm", "constant", "cosine",
+           "decay_groups", "freeze", "layer_groups", "layer_numbers", "linear", "staircase"]

@@ -2,19 +2,21 @@
 
 - `SGD`, `Adam`, `AdamW`: in order of increasing complexity
 - `decay_groups(model, weight_decay)`: no decay for biases, norms, tokens and positions
-- `clip_grad_norm(parameters, max_norm)`
 
 An optimizer packs the parameters of a group (see `packing`), so that a step is a few passes over long arrays instead of
-many over short ones.
+many over short ones. On a GPU nothing of a step is read by the host: where a gradient is not finite, or `factor` is
+not, the step changes nothing, and whoever reads the loss or the norm in the end finds out.
 """
 import math
 
 import numpy as np
 
+from minivit.backend import copy_into, on, xp_of
 from minivit.nn.module import Module
+from minivit.optim.clipping import clip_factor
+from minivit.optim.flat import adam_step
 from minivit.optim.packing import Group
 
-BLOCK = 1 << 15         # elements at a time, so that the temporaries of a step stay in the cache
 NO_DECAY = ("cls_token", "dist_token", "reg_token", "pos_embed")
 
 
@@ -26,27 +28,6 @@ def decay_groups(model, weight_decay):
         (free if plain else decayed).append((name, parameter))
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
-
-
-def clip_grad_norm(parameters, max_norm):
-    """Scale all gradients down so that their joint norm is at most max_norm; returns the norm before that.
-
-    Raises FloatingPointError, and changes nothing, where a gradient is not finite.
-    """
-    if not max_norm > 0:
-        raise ValueError(f"max_norm must be > 0, not {max_norm}")
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    squares = [float(np.vdot(gradient, gradient)) for gradient in gradients]
-    if not math.isfinite(sum(squares)):             # perhaps only float32's squares overflowed
-        squares = [float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients]
-    norm = math.sqrt(sum(squares))
-    if not math.isfinite(norm):
-        raise FloatingPointError(f"the norm of the gradient is {norm}: lower the learning rate, or look for the "
-                                 f"operation whose gradient overflows")
-    if norm > max_norm:
-        for gradient in gradients:
-            gradient *= max_norm / (norm + 1e-6)
-    return norm
 
 
 class Optimizer:
@@ -91,17 +72,61 @@ class Optimizer:
             for p, _, _ in group.views:
                 p.grad = None
 
-    def step(self, lr=None):
-        """Change every parameter by its gradient. lr: the learning rate of this step (default: self.lr)."""
+    def clip_factor(self, max_norm):
+        """(norm, factor), as `clipping.clip_factor` finds them for all that is trained; `step` takes the factor."""
+        self.gather()
+        if self.on_host:
+            return clip_factor([p for group in self.groups for p, _, _ in group.views], max_norm)
+        return clip_factor(self.groups, max_norm)           # one reduction for each group, not for each parameter
+
+    def step(self, lr=None, factor=1.0):
+        """Change every parameter by its gradient times `factor`. lr: the learning rate of this step (default: self.lr).
+
+        factor: a number, or on a GPU an array of one number, as `clip_factor` returns it.
+        """
         self.lr = self.lr if lr is None else lr
         self.steps += 1
+        self.gather()
+        with on(self.groups[0].data):
+            factor = factor if self.on_host else self._checked(factor)
+            update = self.step_on_host if self.on_host else self.step_on_device
+            for group in self.groups:
+                update(group, self.lr * group.options["lr_scale"], factor)
+
+    @property
+    def on_host(self):
+        """Whether NumPy computes the steps."""
+        return isinstance(self.groups[0].data, np.ndarray)
+
+    def gather(self):
+        """Bring all gradients together in the groups' flat arrays."""
         for group in self.groups:
             group.gather()
-            lr = self.lr * group.options["lr_scale"]
-            for start in range(0, group.data.size, BLOCK):
-                block = slice(start, start + BLOCK)
-                state = [group.state[slot][block] for slot in self.slots]
-                self.update(group.data[block], group.grad[block], *state, lr, group.options)
+
+    def step_on_host(self, group, lr, factor):
+        """Update a group, block by block."""
+        for block in group.blocks():
+            gradient, state = group.grad[block], [group.state[slot][block] for slot in self.slots]
+            if factor != 1.0:
+                gradient *= factor
+            self.update(group.data[block], gradient, *state, lr, group.options)
+
+    def step_on_device(self, group, lr, factor):
+        """Update a group, unless `factor`, an array of one number, is not finite."""
+        xp, arrays = xp_of(group.data), [group.data, *(group.state[slot] for slot in self.slots)]
+        before = [array.copy() for array in arrays]
+        self.update(group.data, group.grad * factor, *arrays[1:], lr, group.options)
+        for array, old in zip(arrays, before):
+            array[...] = xp.where(xp.isfinite(factor), array, old)
+
+    def _checked(self, factor):
+        """`factor` as an array of one number. One that is a number was made without a look at the gradients: it becomes
+        nan where they are not all finite."""
+        if isinstance(factor, float):
+            for group in self.groups:
+                xp = xp_of(group.grad)
+                factor = xp.where(xp.isfinite(group.grad).all(), factor, math.nan).astype(group.grad.dtype)
+        return factor
 
     def update(self, p, g, *state_lr_options):
         """Change p in place by its gradient g; state is flat arrays, options the group's."""
@@ -126,7 +151,7 @@ class Optimizer:
                 raise ValueError(f"{name} has shape {state[name].shape}, expected {array.shape}")
         self.steps = int(state["steps"])
         for name, array in own.items():
-            array[...] = state[name]
+            copy_into(array, state[name])
 
 
 class SGD(Optimizer):
@@ -168,6 +193,7 @@ class Adam(Optimizer):
     """
 
     slots = ("mean", "square")
+    decoupled = False           # whether weight decay is apart from the gradient, as in AdamW
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         if not all(0 <= beta < 1 for beta in betas):
@@ -182,12 +208,20 @@ class Adam(Optimizer):
         m += (1 - beta1) * g
         v *= beta2
         v += (1 - beta2) * g * g
-        root = np.sqrt(v)
+        xp = xp_of(v)
+        root = xp.sqrt(v)
         root *= 1 / math.sqrt(1 - beta2 ** self.steps)
         root += options["eps"]
-        np.divide(m, root, out=root)
+        xp.divide(m, root, out=root)
         root *= lr / (1 - beta1 ** self.steps)
         p -= root
+
+    def step_on_device(self, group, lr, factor):
+        """In one launch, where the group is float32."""
+        if group.data.dtype != np.float32:
+            return super().step_on_device(group, lr, factor)
+        adam_step(group.data, group.grad, group.state["mean"], group.state["square"], factor, self.steps, lr,
+                  group.options["betas"], group.options["eps"], group.options["weight_decay"], self.decoupled)
 
     @staticmethod
     def decay(p, g, lr, weight_decay):
@@ -200,6 +234,8 @@ class AdamW(Adam):
 
     Source: Loshchilov and Hutter 2017, arXiv 1711.05101, algorithm 2.
     """
+
+    decoupled = True
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
         super().__init__(params, lr, betas, eps, weight_decay)

@@ -5,10 +5,8 @@ the result, one that needs the operands saves them.
 """
 import math
 
-import numpy as np
-
 from minivit.backend import xp_of
-from minivit.function import Primitive, unbroadcast
+from minivit.function import Primitive, shape_of, unbroadcast
 from minivit.primitives.erf import erf
 
 
@@ -17,7 +15,7 @@ class Add(Primitive):
 
     @staticmethod
     def forward(ctx, a, b):
-        ctx.shapes = np.shape(a), np.shape(b)
+        ctx.shapes = shape_of(a), shape_of(b)
         return a + b
 
     @staticmethod
@@ -31,7 +29,7 @@ class Sub(Primitive):
 
     @staticmethod
     def forward(ctx, a, b):
-        ctx.shapes = np.shape(a), np.shape(b)
+        ctx.shapes = shape_of(a), shape_of(b)
         return a - b
 
     @staticmethod
@@ -51,8 +49,8 @@ class Mul(Primitive):
     @staticmethod
     def backward(ctx, dy):
         a, b = ctx.saved
-        return (unbroadcast(dy * b, np.shape(a)) if ctx.needs[0] else None,
-                unbroadcast(dy * a, np.shape(b)) if ctx.needs[1] else None)
+        return (unbroadcast(dy * b, shape_of(a)) if ctx.needs[0] else None,
+                unbroadcast(dy * a, shape_of(b)) if ctx.needs[1] else None)
 
 
 class Div(Primitive):
@@ -66,8 +64,8 @@ class Div(Primitive):
     @staticmethod
     def backward(ctx, dy):
         a, b = ctx.saved
-        return (unbroadcast(dy / b, np.shape(a)) if ctx.needs[0] else None,
-                unbroadcast(-dy * a / (b * b), np.shape(b)) if ctx.needs[1] else None)
+        return (unbroadcast(dy / b, shape_of(a)) if ctx.needs[0] else None,
+                unbroadcast(-dy * a / (b * b), shape_of(b)) if ctx.needs[1] else None)
 
 
 class Neg(Primitive):

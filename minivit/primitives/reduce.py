@@ -1,6 +1,6 @@
 """Sums, extremes, and the matrix product: operations that bring many numbers together."""
 from minivit.backend import xp_of
-from minivit.function import Primitive, unbroadcast
+from minivit.function import Primitive, matmul, unbroadcast
 
 
 def _axes(axis, ndim):
@@ -80,7 +80,7 @@ class MatMul(Primitive):
                 message += f" ({a.shape[-1]} != {inner}). Did you mean b.swapaxes(-1, -2)?"
             raise ValueError(message)
         ctx.save(a, b)
-        return a @ b
+        return matmul(a, b)
 
     @staticmethod
     def backward(ctx, dy):
@@ -93,7 +93,7 @@ class MatMul(Primitive):
             dy = dy[..., None, :]
         da = db = None
         if ctx.needs[0]:
-            da = unbroadcast(dy @ columns.swapaxes(-1, -2), rows.shape).reshape(a.shape)
+            da = unbroadcast(matmul(dy, columns.swapaxes(-1, -2)), rows.shape).reshape(a.shape)
         if ctx.needs[1]:
-            db = unbroadcast(rows.swapaxes(-1, -2) @ dy, columns.shape).reshape(b.shape)
+            db = unbroadcast(matmul(rows.swapaxes(-1, -2), dy), columns.shape).reshape(b.shape)
         return da, db

@@ -1,22 +1,29 @@
 """Operations that pick: parts of an array by index, or one of two arrays at each place."""
-import numpy as np
-
-from minivit.backend import xp_of
-from minivit.function import Primitive, unbroadcast
+from minivit.backend import beside, xp_of
+from minivit.function import Primitive, shape_of, unbroadcast
 
 
 def is_basic(index):
     """Whether `index` holds integers, slices, ... and None alone, so that it names no element twice."""
-    parts = index if isinstance(index, tuple) else (index,)
     return all(part is None or part is Ellipsis or isinstance(part, (int, slice)) and not isinstance(part, bool)
-               for part in parts)
+               for part in _parts(index))
+
+
+def _parts(index):
+    return index if isinstance(index, tuple) else (index,)
 
 
 class GetItem(Primitive):
-    """x[index] with NumPy's basic, integer-array and boolean indexing. An element taken twice gets both gradients."""
+    """x[index] with NumPy's basic, integer-array and boolean indexing. An element taken twice gets both gradients.
+
+    Index arrays are moved to the device of x. (A boolean one makes the host wait: it must know how many elements hold.)
+    """
 
     @staticmethod
     def forward(ctx, x, index):
+        ctx.basic = is_basic(index)
+        if not ctx.basic:
+            index = tuple(beside(part, x) if hasattr(part, "dtype") else part for part in _parts(index))
         ctx.shape, ctx.dtype, ctx.index = x.shape, x.dtype, index
         return x[index]
 
@@ -24,7 +31,7 @@ class GetItem(Primitive):
     def backward(ctx, dy):
         xp = xp_of(dy)
         dx = xp.zeros(ctx.shape, ctx.dtype)
-        if is_basic(ctx.index):
+        if ctx.basic:
             dx[ctx.index] = dy
         else:
             xp.add.at(dx, ctx.index, dy)
@@ -37,8 +44,8 @@ class Where(Primitive):
     @staticmethod
     def forward(ctx, a, b, condition):
         ctx.save(condition)
-        ctx.shapes = np.shape(a), np.shape(b)
-        return xp_of(condition).where(condition, a, b)
+        ctx.shapes = shape_of(a), shape_of(b)
+        return xp_of(condition, a, b).where(condition, a, b)
 
     @staticmethod
     def backward(ctx, dy):
@@ -77,5 +84,5 @@ class Minimum(Primitive):
 
 def _shared(ctx, dy, a, b, a_wins):
     where, half, equal = xp_of(dy).where, dy * 0.5, a == b
-    return (unbroadcast(where(equal, half, where(a_wins, dy, 0)), np.shape(a)) if ctx.needs[0] else None,
-            unbroadcast(where(equal, half, where(a_wins, 0, dy)), np.shape(b)) if ctx.needs[1] else None)
+    return (unbroadcast(where(equal, half, where(a_wins, dy, 0)), shape_of(a)) if ctx.needs[0] else None,
+            unbroadcast(where(equal, half, where(a_wins, 0, dy)), shape_of(b)) if ctx.needs[1] else None)

@@ -1,6 +1,19 @@
 """Operations that move numbers without changing them: their backward moves the gradients back."""
-from minivit.backend import xp_of
+from minivit.backend import device_of, to_device, xp_of
 from minivit.function import Primitive, unbroadcast
+
+
+class To(Primitive):
+    """The same numbers on another device."""
+
+    @staticmethod
+    def forward(ctx, x, device):
+        ctx.device = device_of(x)
+        return to_device(x, device)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return to_device(dy, ctx.device)
 
 
 class Reshape(Primitive):

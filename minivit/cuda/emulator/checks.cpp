@@ -1,0 +1,154 @@
+// memcheck and initcheck; racecheck and the counts per line are called from here.
+//
+// g++ -fsanitize=thread puts a call before every load and store: __tsan_read4(address) and its like. The library that
+// usually receives them is not linked; the functions at the end of this file receive them.
+#include "checks.h"
+
+#include "block.h"
+#include "fiber.h"
+#include "findings.h"
+#include "memory.h"
+#include "profile.h"
+#include "races.h"
+#include "signals.h"
+
+#include <stdint.h>
+
+namespace checks {
+
+bool on;
+Module module;
+const void* last_pc;
+long dynamic_used;
+
+static bool fenced;                     // has this block executed __threadfence()?
+
+static void report(findings::Kind kind, const void* pc, int array, long offset, int bytes, bool write) {
+    findings::Finding finding = findings::make(kind);
+    finding.pc = pc, finding.array = array, finding.offset = offset, finding.bytes = bytes, finding.write = write;
+    findings::add(finding);
+}
+
+// Beyond all memory that a launch has: the access itself must not happen, it would meet Python's memory.
+static void stop(const void* pc, long address, int bytes, bool write) {
+    report(findings::NO_ARRAY, pc, findings::NONE, address, bytes, write);
+    block::leave(block::STOPPED);
+}
+
+static void check_global(const char* address, int bytes, bool write, bool atomic, const void* pc) {
+    static const memory::Region* last;
+    const memory::Region* region = last;
+    if (region < memory::regions || region >= memory::regions + memory::count || !region->holds(address, bytes)) {
+        region = memory::nearest(address);
+        if (!region) return stop(pc, (long)address, bytes, write);
+        if (!region->holds(address, bytes))
+            return report(findings::OUT_OF_BOUNDS, pc, region->parameter, address - region->device, bytes, write);
+        last = region;
+    }
+    long offset = address - region->device;
+    if (write && region->constant) report(findings::CONST_WRITTEN, pc, region->parameter, offset, bytes, write);
+    races::global(address, bytes, write, atomic, pc, region->parameter, offset);
+    profile::global(pc, address, bytes);
+}
+
+static bool in_a_variable(long offset, int bytes) {
+    static long last;                                   // most accesses go to the same variable as the one before
+    for (long tried = 0; tried < module.variable_count; ++tried) {
+        if (last >= module.variable_count) last = 0;
+        const long* range = module.variables + 2 * last;
+        if (offset >= range[0] && offset + bytes <= range[1]) return true;
+        ++last;
+    }
+    return false;
+}
+
+static void check_shared(const char* address, int bytes, bool write, bool atomic, const void* pc) {
+    long offset = address - module.shared, into_dynamic = offset - module.dynamic_offset;
+    if (into_dynamic >= 0 && into_dynamic < module.dynamic_bytes && into_dynamic + bytes > dynamic_used)
+        return report(findings::BEYOND_SHARED, pc, findings::SHARED, offset, bytes, write);
+    if (module.variable_count && !in_a_variable(offset, bytes))
+        return report(findings::OUT_OF_BOUNDS, pc, findings::SHARED, offset, bytes, write);
+    if (races::shared(offset, bytes, write, atomic, pc))
+        report(findings::UNINITIALISED, pc, findings::SHARED, offset, bytes, write);
+    profile::shared(pc, address, bytes);
+}
+
+static bool in_global(const char* address) { return address >= memory::low && address < memory::high; }
+
+static bool in_shared(const char* address) {
+    return address >= module.shared && address < module.shared + module.shared_bytes;
+}
+
+static void check(const void* at, int bytes, bool write, bool atomic, const void* pc) {
+    if (!on) return;
+    signals::Hold hold;
+    const char* address = (const char*)at;
+    last_pc = pc;
+    races::settle();
+    if (fiber::on_stack(block::threads[block::current].stack, address)) return;
+    if ((uintptr_t)address % bytes && (bytes & (bytes - 1)) == 0) {
+        const memory::Region* region = in_global(address) ? memory::nearest(address) : nullptr;
+        if (in_shared(address))
+            report(findings::MISALIGNED, pc, findings::SHARED, address - module.shared, bytes, write);
+        else if (region)
+            report(findings::MISALIGNED, pc, region->parameter, address - region->device, bytes, write);
+    }
+    if (in_global(address)) check_global(address, bytes, write, atomic, pc);
+    else if (in_shared(address)) check_shared(address, bytes, write, atomic, pc);
+    else if (address < module.low || address >= module.high) stop(pc, (long)address, bytes, write);
+}
+
+void begin_launch(long blocks) {
+    races::begin_launch(blocks, module.shared_bytes);
+    profile::begin_launch(module.low, module.high);
+}
+
+void begin_block() {
+    fenced = false;
+    races::begin_block();
+}
+
+void end_block() {
+    races::settle();
+    profile::flush();
+}
+
+void block_met() {
+    signals::Hold hold;
+    profile::flush();
+}
+
+void warp_met(int warp, unsigned lanes) {
+    races::settle();
+    races::warp_met(warp, lanes);
+}
+
+}
+
+using checks::check;
+
+void minivit_threadfence() { checks::fenced = true; }
+
+void minivit_atomic(const void* address, int bytes) {
+    check(address, bytes, true, true, __builtin_return_address(0));
+    if (checks::on) races::synchronise(checks::fenced);
+}
+
+#define CHECK(address, bytes, write) check(address, bytes, write, false, __builtin_return_address(0))
+#define HOOKS(bytes)                                                                                        \
+    void __tsan_read##bytes(void* address) { CHECK(address, bytes, false); }                                \
+    void __tsan_write##bytes(void* address) { CHECK(address, bytes, true); }
+#define UNALIGNED_HOOKS(bytes)                                                                              \
+    HOOKS(bytes)                                                                                            \
+    void __tsan_unaligned_read##bytes(void* address) { CHECK(address, bytes, false); }                      \
+    void __tsan_unaligned_write##bytes(void* address) { CHECK(address, bytes, true); }
+
+extern "C" {
+    HOOKS(1) UNALIGNED_HOOKS(2) UNALIGNED_HOOKS(4) UNALIGNED_HOOKS(8) UNALIGNED_HOOKS(16)
+
+    void __tsan_read_range(void* address, unsigned long bytes) { CHECK(address, (int)bytes, false); }
+    void __tsan_write_range(void* address, unsigned long bytes) { CHECK(address, (int)bytes, true); }
+    void __tsan_init() {}
+    void __tsan_func_entry(void*) {}
+    void __tsan_func_exit() {}
+}
