@@ -148,7 +148,7 @@ def test_epochs_seeds_and_augmentation_differ():
     ({"batch_size": 2.0}, "batch_size must be an integer >= 1, not 2.0"),
     ({"seed": -1}, "seed must be an integer >= 0, not -1"),
     ({"batch_size": 11, "drop_last": True}, "no batch: batch_size is 11, the split has 10"),
-    ({"augment": lambda images, uniform: images}, "augment must have an attribute `numbers`"),
+    ({"augment": lambda images, draw: images}, "augment must be an Augmentation"),
 ])
 def test_loader_names_what_is_wrong(options, message):
     with pytest.raises(ValueError, match=message):

@@ -1,6 +1,6 @@
 """Data: from files to batches of normalised images, with NumPy alone.
 
-    data = open_dataset("mnist5k")
+    data = open_dataset("mnist5k")              # or cifar10, shapes-texture, photos:size=64, a file, a folder, ...
     loader = Loader(data.train, 128, data.mean, data.std, seed=0, augment=ShiftRotate())
     for batch in loader.epoch(0):
         batch.images, batch.labels              # float32 (B, C, Sy, Sx), int64 (B,)
@@ -14,34 +14,20 @@ normalises them into float32, (B, C, Sy, Sx).
 
 Pillow is loaded only when pictures are read.
 """
-from pathlib import Path
-
-from minivit.data.augment import ShiftRotate, shift_rotate
+from minivit.data.augment import Augmentation, ShiftRotate, shift_rotate
 from minivit.data.dataset import DataSet, Split, mean_std, normalise
+from minivit.data.folder import FolderOptions, image_folder
 from minivit.data.idx import read_idx
 from minivit.data.imagenet import imagenet_classes
 from minivit.data.images import ImageError, image_pixels, read_image
-from minivit.data.loader import Batch, Loader
+from minivit.data.loader import Batch, Loader, LoaderError
 from minivit.data.mnist import mnist5k, mnist_folder
+from minivit.data.npz import npz, write_npz
+from minivit.data.opening import open_dataset
 from minivit.data.preprocess import Preprocessing
-from minivit.errors import unknown
+from minivit.data.shapes import ShapesOptions, shapes
 
-__all__ = ["Batch", "DataSet", "ImageError", "Loader", "Preprocessing", "ShiftRotate", "Split", "image_pixels",
-           "imagenet_classes", "mean_std", "mnist5k", "mnist_folder", "normalise", "open_dataset", "read_idx",
-           "read_image", "shift_rotate"]
-
-_BY_NAME = {"mnist5k": mnist5k}
-
-
-def open_dataset(name_or_folder):
-    """The data set of that name ("mnist5k"), or the one in that folder (see `mnist_folder`).
-
-    A name goes before a folder of the same name, which is reached as "./mnist5k".
-    Raises ValueError for an unknown name, FileNotFoundError for a folder without a data set.
-    """
-    if name_or_folder in _BY_NAME:
-        return _BY_NAME[name_or_folder]()
-    if Path(name_or_folder).is_dir():
-        return mnist_folder(name_or_folder)
-    raise ValueError(f"{unknown('data set', name_or_folder, _BY_NAME)}; a folder that holds MNIST's idx files works "
-                     f"too")
+__all__ = ["Augmentation", "Batch", "DataSet", "FolderOptions", "ImageError", "Loader", "LoaderError", "Preprocessing",
+           "ShapesOptions", "ShiftRotate", "Split", "image_folder", "image_pixels", "imagenet_classes", "mean_std",
+           "mnist5k", "mnist_folder", "normalise", "npz", "open_dataset", "read_idx", "read_image", "shapes",
+           "shift_rotate", "write_npz"]

@@ -7,26 +7,37 @@
 
 Shapes: n images in a split, B images in a batch, C channels, S = (Sy, Sx) image size in pixels.
 """
+import hashlib
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-_BLOCK = 1000       # images that mean_std counts at a time: np.bincount widens every byte to 8
+_BLOCK = 2 ** 22    # bytes at a time: np.bincount widens each to 8, and a large set does not fit into memory
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Labelled images, in the layout of image files.
 
-    images: uint8 (n, Sy, Sx, C), n >= 1. labels: int64 (n,), class numbers from 0.
-    Raises ValueError where they are anything else, or of different lengths.
+    images: uint8 (n, Sy, Sx, C), n >= 1; may lie in a file (np.memmap), of which only what is used
+    is read. labels: int64 (n,), class numbers from 0. boxes: where the objects in the images are,
+    int64 (n, objects, 4), the pixels [top, bottom) x [left, right) as top, left, bottom, right; None
+    where nobody knows. Raises ValueError where they are anything else, or of different lengths.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    boxes: np.ndarray | None = None
 
     def __post_init__(self):
         check_images(self.images)
+        boxes = self.boxes
+        if boxes is not None and (boxes.dtype != np.int64 or boxes.ndim != 3
+                                  or (len(boxes), boxes.shape[2]) != (len(self.images), 4)):
+            raise ValueError(f"boxes must be an int64 array of shape (n, objects, 4), here n = {len(self.images)}, not "
+                             f"{_said(boxes)}")
         labels = self.labels
         if not isinstance(labels, np.ndarray) or labels.dtype != np.int64 or labels.ndim != 1:
             raise ValueError(f"labels must be an int64 array of shape (n,), not {_said(labels)}; "
@@ -49,8 +60,10 @@ class Split:
 class DataSet:
     """A data set: its splits (one may be None), the names of its classes, how to normalise it.
 
-    classes: tuple of names; label y means classes[y]. mean, std: tuples of C floats, in units of
-    pixel values scaled to [0, 1]. Raises ValueError where the parts do not fit together.
+    name: what `open_dataset` opens it by again. classes: tuple of names; label y means classes[y].
+    mean, std: tuples of C floats, in units of pixel values scaled to [0, 1]. title: what to call it
+    before people, by default the name. notes: sentences about what was left out or changed when it
+    was read. Raises ValueError where the parts do not fit together.
     """
 
     name: str
@@ -59,21 +72,42 @@ class DataSet:
     test: Split | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    title: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
+        object.__setattr__(self, "title", self.title or self.name)          # the dataclass is frozen
+        name, count = Counter(self.classes).most_common(1)[0] if self.classes else ("", 0)
+        if count > 1:
+            raise ValueError(f"data set {self.name!r} has several classes called {name!r}: give each its own name")
         named = {"train": self.train, "test": self.test}
         splits = {part: split for part, split in named.items() if split is not None}
         if not splits:
             raise ValueError(f"data set {self.name!r} has neither a train nor a test split")
         shapes = {part: split.images.shape[1:] for part, split in splits.items()}
         if len(set(shapes.values())) > 1:
-            raise ValueError(f"train images are {shapes['train']} (Sy, Sx, C) but test images "
+            raise ValueError(f"data set {self.name!r}: train images are {shapes['train']} (Sy, Sx, C) but test images "
                              f"{shapes['test']}: one model must fit both")
         for part, split in splits.items():
             if split.labels.max() >= len(self.classes):
                 raise ValueError(f"data set {self.name!r} has {len(self.classes)} classes, but "
                                  f"its {part} split has the label {split.labels.max()}")
-            _check_channels(split.images.shape[-1], self.mean, self.std)
+            try:
+                _check_channels(split.images.shape[-1], self.mean, self.std)
+            except ValueError as error:
+                raise ValueError(f"data set {self.name!r}: {error}") from error
+
+    @cached_property
+    def checksum(self):
+        """A sha256 of the classes and of every image and label, wherever they lie; reads them all."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for part in ("train", "test"):
+            split = getattr(self, part)
+            for array in () if split is None else (split.images, split.labels):
+                digest.update(f"{part} {array.dtype.str} {array.shape}".encode())
+                for block in _blocks(array):
+                    digest.update(np.ascontiguousarray(block))
+        return digest.hexdigest()
 
 
 def normalise(images, mean, std):
@@ -99,12 +133,22 @@ def mean_std(images):
     to [0, 1]. Bytes are counted by value, not summed as floats, so nothing is lost by rounding.
     """
     check_images(images)
-    channels = images.shape[-1]
-    counts = np.zeros((channels, 256), np.int64)
-    for start in range(0, len(images), _BLOCK):
-        for channel in range(channels):
-            pixels = images[start:start + _BLOCK, ..., channel].ravel()
-            counts[channel] += np.bincount(pixels, minlength=256)
+    return mean_std_of(sum(map(count_values, _blocks(images))))
+
+
+def count_values(images):
+    """How often each byte occurs in each channel: int64 (C, 256), of images uint8 (n, Sy, Sx, C)."""
+    return np.stack([np.bincount(images[..., channel].ravel(), minlength=256) for channel in range(images.shape[3])])
+
+
+def _blocks(array):
+    """The array (n, ...) in parts of about _BLOCK numbers."""
+    step = max(1, _BLOCK // array[0].size)
+    return (array[start:start + step] for start in range(0, len(array), step))
+
+
+def mean_std_of(counts):
+    """`mean_std` of the images that have these counts, the sums of `count_values`."""
     values = np.arange(256) / 255
     share = counts / counts.sum(axis=1, keepdims=True)
     mean = share @ values

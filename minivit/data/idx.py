@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MAX_BYTES = 2 ** 30     # unpacked: MNIST's largest file has 47 million, and a few kilobytes may unpack to terabytes
 _GZIP = b"\x1f\x8b"     # a gzipped file is known by its first two bytes, whatever its name
 
 
@@ -50,7 +51,11 @@ def _contents(path):
     if not data.startswith(_GZIP):
         return data
     try:
-        return gzip.decompress(data)
+        with gzip.open(path) as file:
+            data = file.read(MAX_BYTES + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path} is a damaged gzip file ({error}), as an interrupted download "
                          f"leaves it; fetch the file again") from error
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{path} unpacks to more than {MAX_BYTES} bytes, which are not read")
+    return data

@@ -1,6 +1,7 @@
 """Ordinary pictures, as a model can take them.
 
 - `read_image(path, preprocessing, channels)`: a JPEG, PNG or WebP file -> uint8 (Sy, Sx, C)
+- `decode_image(file, name, preprocessing, channels)`: the same from an open file, in any thread
 - `image_pixels(image, preprocessing, channels)`: the same from a Pillow image
 - `ImageError`: the file is no such image, is damaged, or is too large
 
@@ -33,17 +34,32 @@ def read_image(path, preprocessing, channels):
     ValueError for an impossible size or number of channels.
     """
     preprocessing = _checked(preprocessing, channels)
-    with open(path, "rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")     # Pillow warns of size (checked here) and odd metadata
-        image = _open(file)
-        try:
-            image = _plain(image, channels)
-        except Exception as error:          # a damaged file fails in any of many ways
-            raise ImageError(f"{path} is damaged: it cannot be decoded ({error})") from error
+    with open(path, "rb") as file, quiet_pillow():
+        return decode_image(file, path, preprocessing, channels)
+
+
+def quiet_pillow():
+    """A block without Pillow's warnings: of size, which is checked here, and of odd metadata. Python keeps what is
+    silent for all threads at once, so threads that decode are started and awaited inside one such block."""
+    return warnings.catch_warnings(action="ignore")
+
+
+def decode_image(file, name, preprocessing, channels):
+    """The picture in an open binary file, like `read_image`; `name` is what errors call it.
+
+    preprocessing: a `Preprocessing`, or None for a picture that keeps its size.
+    """
+    image = open_image(file, name)
+    try:
+        image = _plain(image, channels)
+    except Exception as error:              # a damaged file fails in any of many ways
+        raise ImageError(f"{name} is damaged: it cannot be decoded ({error})") from error
+    if preprocessing is None:
+        return np.array(image).reshape(image.height, image.width, channels)
     try:
         return _fitted(image, preprocessing)
     except ValueError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{name}: {error}") from error
 
 
 def image_pixels(image, preprocessing, channels):
@@ -59,16 +75,17 @@ def _checked(preprocessing, channels):
     return preprocessing if isinstance(preprocessing, Preprocessing) else Preprocessing(preprocessing)
 
 
-def _open(file):
-    """The image, with its header read and its pixels not yet decoded."""
+def open_image(file, name):
+    """The Pillow image in an open binary file, with its header read and its pixels not yet decoded; see `read_image`
+    for what is refused."""
     from PIL import Image       # not at the top: `import minivit.data` loads NumPy only
-    too_large = f"{file.name} has more than {MAX_PIXELS // 10**6} million pixels; scale it down first"
+    too_large = f"{name} has more than {MAX_PIXELS // 10**6} million pixels; scale it down first"
     try:
         image = Image.open(file, formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise ImageError(too_large) from error
     except Exception as error:
-        raise ImageError(f"{file.name} is not an image that minivit reads: expected a JPEG, PNG or "
+        raise ImageError(f"{name} is not an image that minivit reads: expected a JPEG, PNG or "
                          f"WebP file, undamaged ({error})") from error
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(too_large)

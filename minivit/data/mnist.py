@@ -2,9 +2,10 @@
 
 - `mnist5k()`: 4,000 digits to train on and 1,000 to test on, from the package itself
 - `mnist_folder(folder)`: MNIST's four files, or those of a data set published in the same form
+- `holds_mnist(folder)`: whether there is one of them
 
 MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits", licensed
-CC BY-SA 3.0.
+CC BY-SA 3.0. Fashion-MNIST: H. Xiao, K. Rasul, R. Vollgraf, arXiv 1708.07747, 2017, licensed MIT.
 """
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,11 @@ from minivit.data.idx import read_idx
 
 MNIST5K_MEAN, MNIST5K_STD = (0.1309,), (0.3080,)    # of the 4,000 training digits (tested)
 _DIGITS = tuple("0123456789")
+_CLOTHES = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+# The files of both have the same names and shapes; the first ten labels, of training and of testing, tell them apart.
+_FIRST = {(5, 0, 4, 1, 9, 2, 1, 3, 1, 4): ("MNIST", _DIGITS), (7, 2, 1, 0, 4, 1, 4, 9, 5, 9): ("MNIST", _DIGITS),
+          (9, 0, 0, 3, 0, 2, 7, 2, 5, 5): ("Fashion-MNIST", _CLOTHES),
+          (9, 2, 1, 1, 6, 1, 4, 6, 5, 7): ("Fashion-MNIST", _CLOTHES)}
 _TRAIN_OF_EACH = 400                                # of the 500 that there are of each digit
 _PREFIX = {"train": "train", "test": "t10k"}        # how MNIST's files call the two splits
 _SUBFOLDERS = (".", "MNIST/raw")                    # the second is torchvision's layout
@@ -47,8 +53,9 @@ def mnist_folder(folder):
     and `t10k-labels-idx1-ubyte`, each plain or `.gz`, also spelled `train-images.idx3-ubyte`; or
     they lie below it in `MNIST/raw`, where torchvision puts them. A folder with the files of one
     split makes a data set whose other split is None. Fashion-MNIST and KMNIST use the same names
-    and are read too: their classes are then called "0" to "9". mean and std are computed from the
-    training images, or from the test images where there are no others.
+    and are read too; the first is known by its first labels, of the second the classes are called
+    "0" to "9". mean and std are computed from the training images, or from the test images where
+    there are no others.
 
     Raises FileNotFoundError where there are none of these files or a file lacks its partner,
     ValueError where a file is damaged or the images and labels do not fit together.
@@ -61,8 +68,16 @@ def mnist_folder(folder):
         raise FileNotFoundError(f"no MNIST in {folder}: looked there and in its MNIST/raw for "
                                 f"{wanted}; fetch them from "
                                 f"https://ossci-datasets.s3.amazonaws.com/mnist")
-    mean, std = mean_std((train or test).images)
-    return DataSet(str(folder.resolve()), _DIGITS, train, test, mean, std)
+    first = train or test
+    mean, std = mean_std(first.images)
+    title, classes = _FIRST.get(tuple(first.labels[:10].tolist()), ("", _DIGITS))
+    return DataSet(str(folder.resolve()), classes, train, test, mean, std, title)
+
+
+def holds_mnist(folder):
+    """Whether a folder holds one of the files that `mnist_folder` reads."""
+    return any(_find(Path(folder), f"{prefix}-{what}", form) for prefix in _PREFIX.values()
+               for what, form in (("images", "idx3-ubyte"), ("labels", "idx1-ubyte")))
 
 
 def _read_split(folder, prefix):

@@ -3,59 +3,24 @@
 - `save_arrays(path, arrays, about)`: a safetensors file with a checksum, written atomically
 - `write_safetensors(path, arrays, metadata)`: one without, as other projects write and read them
 - `load_arrays(path)`: what was saved, or `WeightsError` where a single bit of it has changed
-- `write_atomic(path, data)`: for every other file of a run
 
 Safetensors has no checksum of its own: a flipped bit would load as a wrong number. Ours is a sha256 over the names,
 types, shapes and bytes of all arrays and over the rest of the metadata.
 """
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from minivit.atomic import write_atomic
+from minivit.backend import to_host
 
 CHECKSUM = "sha256"
 
 
 class WeightsError(ValueError):
     """A file that cannot be used as weights; the message says which file and why."""
-
-
-def write_atomic(path, data):
-    """Write the bytes `data` to `path` so that a crash leaves the old file or the new one, never a part.
-
-    They go to a temporary file beside it, then to the disk, and only then does that file take the name.
-    """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)                      # a device or a pipe, /dev/null say: there is no old file to keep
-        return
-    path = path.resolve()                           # of a link, the file that it leads to
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())      # mkstemp makes files that only their owner may read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    if os.name == "posix":                          # the new name is itself data, of the folder
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def save_arrays(path, arrays, about):
@@ -81,7 +46,7 @@ def write_safetensors(path, arrays, metadata):
 
 
 def _plain(arrays):
-    return {name: np.asarray(array, np.dtype(array.dtype).newbyteorder("="), order="C")
+    return {name: np.asarray(to_host(array), np.dtype(array.dtype).newbyteorder("="), order="C")
             for name, array in arrays.items()}
 
 

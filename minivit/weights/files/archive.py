@@ -7,7 +7,8 @@ import struct
 import zipfile
 import zlib
 
-from minivit.weights.files.untrusted import damaged, shown
+from minivit.errors import shown
+from minivit.weights.files.untrusted import damaged
 from minivit.weights.store import WeightsError
 
 MAX_GROWTH, SMALL = 10, 2 ** 24     # trained weights deflate by a tenth; small files, zeros say, by a thousand

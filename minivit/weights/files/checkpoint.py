@@ -15,11 +15,12 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from minivit.errors import shown
 from minivit.weights.files.archive import Archive
 from minivit.weights.files.npz_file import read_npz
 from minivit.weights.files.safetensors_file import read_safetensors
 from minivit.weights.files.torch_file import read_torch
-from minivit.weights.files.untrusted import damaged, parse_json, shown
+from minivit.weights.files.untrusted import damaged, parse_json
 from minivit.weights.store import WeightsError
 
 MAX_JSON = 2 ** 24                  # bytes: twenty times the config.json that names 21,843 classes

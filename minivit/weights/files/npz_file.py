@@ -17,9 +17,10 @@ import zipfile
 
 import numpy as np
 
+from minivit.errors import shown
 from minivit.weights.files.archive import leads_out
 from minivit.weights.files.kinds import STORED, numbers, size
-from minivit.weights.files.untrusted import damaged, elements, shown
+from minivit.weights.files.untrusted import damaged, elements
 from minivit.weights.store import WeightsError, write_atomic
 
 _HEADER = re.compile(r"\{'descr': '([<>|])(\w+)', 'fortran_order': (True|False), 'shape': \(([\d, ]{0,400})\), \}\s*",

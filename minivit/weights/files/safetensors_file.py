@@ -10,9 +10,10 @@ first array is read, so a lie about sizes costs no memory.
 
 Source: the format's description, https://github.com/huggingface/safetensors#format.
 """
+from minivit.errors import shown
 from minivit.errors import unknown
 from minivit.weights.files.kinds import STORED, numbers, size
-from minivit.weights.files.untrusted import damaged, elements, parse_json, shown
+from minivit.weights.files.untrusted import damaged, elements, parse_json
 from minivit.weights.store import WeightsError
 
 MAX_HEADER = 100_000_000            # bytes, as in the format's own library

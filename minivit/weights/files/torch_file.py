@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from minivit.errors import shown
+from minivit.pickles import Damaged, Machine, Name, Refused
 from minivit.weights.files.kinds import numbers, size
-from minivit.weights.files.pickle_machine import Machine, Name, Namespace, refused
-from minivit.weights.files.untrusted import damaged, elements, shown
+from minivit.weights.files.untrusted import damaged, elements
 from minivit.weights.store import WeightsError
 
 KINDS = {"torch DoubleStorage": "F64", "torch FloatStorage": "F32", "torch HalfStorage": "F16",
@@ -26,6 +27,10 @@ KINDS = {"torch DoubleStorage": "F64", "torch FloatStorage": "F32", "torch HalfS
 NAMES = {*KINDS, "collections OrderedDict", "argparse Namespace", "torch Size", "torch._utils _rebuild_tensor_v2",
          "torch._utils _rebuild_parameter"}
 PARTS = ("model", "state_dict", "model_ema")
+
+
+class Namespace:
+    """An argparse.Namespace, in which training scripts keep their options; what these are is not read."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,24 @@ def read_torch(archive, pickle):
 
     def load(identity):
         storage = _storage(identity)
-        found, expected = archive.size(f"{folder}data/{storage.key}"), storage.count * size(storage.kind)
+        member = f"{folder}data/{storage.key}"
+        if member not in archive.names:
+            raise Damaged(f"there is no {shown(member)} in its zip")
+        found, expected = archive.size(member), storage.count * size(storage.kind)
         if found != expected or storages.setdefault(storage.key, storage) != storage:
-            raise damaged(f"its storage {shown(storage.key)} has {found} bytes, and the pickle expects {storage.count} "
+            raise Damaged(f"its storage {shown(storage.key)} has {found} bytes, and the pickle expects {storage.count} "
                           f"numbers of {storage.kind} there, which take {expected}")
         return storage
 
-    part, tensors = _state_dict(Machine(NAMES, _call, load).run(archive.read(pickle)))
+    program = archive.read(pickle)
+    try:
+        value = Machine(NAMES, _call, _build, load).run(program)
+    except Refused as error:
+        raise WeightsError(f"is refused: {error}. If you trust its source, load it in PyTorch and save only "
+                           f"model.state_dict()") from error
+    except Damaged as error:
+        raise damaged(error) from error
+    part, tensors = _state_dict(value)
     flat = {storage: numbers(archive.read(f"{folder}data/{storage.key}"), storage.kind)
             for storage in {tensor.storage for tensor in tensors.values()}}
     return {name: _view(flat[tensor.storage], tensor, name) for name, tensor in tensors.items()}, part
@@ -75,7 +91,7 @@ def _storage(identity):
     match identity:
         case ("storage", Name(text), str(key), str(), int(count)) if text in KINDS:
             return Storage(key, KINDS[text], count)
-    raise refused(f"its pickle refers to {shown(identity)} outside itself, expected a storage")
+    raise Refused(f"its pickle refers to {shown(identity)} outside itself, expected a storage")
 
 
 def _call(text, arguments):
@@ -90,7 +106,13 @@ def _call(text, arguments):
             return StoredTensor(storage, offset, shape, strides)
         case "torch._utils _rebuild_parameter", (StoredTensor() as tensor, _, _):
             return tensor
-    raise refused(f"its pickle calls {text} with {shown(arguments)}")
+    raise Refused(f"its pickle calls {text} with {shown(arguments)}")
+
+
+def _build(target, attributes):
+    # An OrderedDict brings the versions of PyTorch's modules, a Namespace its options: neither are weights.
+    if type(target) not in (OrderedDict, Namespace) or type(attributes) is not dict:
+        raise Refused(f"its pickle sets attributes of {shown(target)}")
 
 
 def _state_dict(value):

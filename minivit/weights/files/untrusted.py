@@ -2,36 +2,16 @@
 
 - `parse_json(data, what)`: a JSON object in which no key stands twice
 - `elements(shape, name)`: how many elements an array has, once its shape is known to be one
-- `shown(value)`: such a value, or an exception that may quote one, in an error message: cut to a readable length
 - `damaged(reason)`: the error itself
 """
 import json
 import math
-import reprlib
 
+from minivit.errors import shown
 from minivit.weights.store import WeightsError
 
 MAX_AXES = 32
 MAX_ELEMENTS = 2 ** 48              # more than any memory holds, and in bytes it still fits into 64 bits
-
-
-class _Shown(reprlib.Repr):
-    """Long texts, lists and dictionaries with a gap: the repr of lists that share lists can be larger than memory."""
-
-    def __init__(self):
-        super().__init__()
-        self.maxstring, self.maxlevel = 100, 3
-
-    def repr_bytes(self, value, level):
-        return repr(value[:60])
-
-    def repr_instance(self, value, level):
-        if isinstance(value, Exception):
-            return f"{type(value).__name__}: {value}"[:200]
-        return repr(value) if value is None or isinstance(value, (bool, float)) else f"<{type(value).__name__}>"
-
-
-shown = _Shown().repr
 
 
 def damaged(reason):

@@ -8,6 +8,7 @@ prepared.
 
 Source: big_transfer (google-research), bit_tf2/models.py; timm 1.0.31, models/resnetv2.py.
 """
+from minivit.backend import to_host
 from minivit.weights.formats.expressible import demand
 from minivit.weights.formats.shapes import count, resnet_config
 from minivit.weights.formats.usual import NOTE, usual_preprocessing
@@ -54,5 +55,6 @@ def write(model, card):
     names = _names(config.layers)
     left_out = ["the preprocessing"] + (["about"] if card.about else [])
     left_out += [] if numbered(card.classes) else ["the names of the classes"]
+    state = {name: to_host(array) for name, array in model.state_dict().items()}
     return Export({names[name]: array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-                   for name, array in model.state_dict().items()}, {}, tuple(left_out))
+                   for name, array in state.items()}, {}, tuple(left_out))

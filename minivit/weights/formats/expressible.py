@@ -5,6 +5,8 @@ its positions come from: fixed ones, or ones of rows and columns, can be written
 """
 import numpy as np
 
+from minivit.backend import to_host
+
 USUAL_BLOCK = dict(norm_first=(True,), attn_residual=(True,), mlp_residual=(True,))
 ADJUSTABLE = ("gelu", "norm_eps", "conv_eps")       # another value changes what a model computes, but only a little
 
@@ -27,10 +29,10 @@ def position_table(model):
     """What a ViT adds to its tokens, as an array (1, n, D): of all of them, or of the patches alone."""
     config, Gy, Gx = model.config, *model.patch_embed.grid
     if config.pos_embed == "learned":
-        return model.pos_embed.data
+        return to_host(model.pos_embed.data)
     if config.pos_embed == "learned-2d":
-        return model.pos_embed().data
-    patches = np.zeros((Gy * Gx, config.embed_dim), np.float32) if model.waves is None else model.waves
+        return to_host(model.pos_embed().data)
+    patches = np.zeros((Gy * Gx, config.embed_dim), np.float32) if model.waves is None else to_host(model.waves)
     return patches[None]
 
 
@@ -42,5 +44,5 @@ def full_position_table(model):
 
 def state_of(model):
     """{name: array} of a model, its positions as a table."""
-    own = {name: array for name, array in model.state_dict().items() if not name.startswith("pos_embed")}
+    own = {name: to_host(array) for name, array in model.state_dict().items() if not name.startswith("pos_embed")}
     return own | {"pos_embed": position_table(model)}

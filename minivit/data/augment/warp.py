@@ -1,18 +1,14 @@
-"""Augmentation: new training images from old ones, by changes that leave the label true.
+"""Shifts and rotations: the whole batch moved in one resampling.
 
-- `shift_rotate(images, down, right, degrees)`: move and turn each image, in one resampling
-- `ShiftRotate(max_shift, max_degrees)`: the same by random amounts; what a `Loader` takes
-
-An augmentation is a callable `augment(images, uniform)` from uint8 (B, Sy, Sx, C) to the same,
-with an attribute `numbers`: how many random numbers an image needs. It draws none itself: it is
-handed `uniform`, float32 (B, numbers) in [0, 1), so the same numbers give the same images again.
+- `shift_rotate(images, down, right, degrees)`: move and turn each image
+- `ShiftRotate(max_shift, max_degrees)`: the same by random amounts, "shift_rotate:2:10"
 """
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from minivit.data.augment.step import Step, check_number
 from minivit.data.dataset import check_images
 
 
@@ -38,43 +34,36 @@ def shift_rotate(images, down, right, degrees):
     # A border of zeros, of 1 pixel before and 2 after, stands for everything outside the image:
     # places further out are clipped onto it. So 1 is added to all coordinates, none is below 0.
     height, width = Sy + 3, Sx + 3
-    bordered = np.zeros((B, height, width, C), np.float32)
-    bordered[:, 1:-2, 1:-2] = images
-    pixels = bordered.reshape(-1, C)
-
+    bordered = np.zeros((C, B, height, width), np.float32)
+    bordered[:, :, 1:-2, 1:-2] = images.transpose(3, 0, 1, 2)
     top, below = _split_coordinate((cos * y + (Sy + 1) / 2) + sin * x, Sy + 1)
     left, beside = _split_coordinate((cos * x + (Sx + 1) / 2) - sin * y, Sx + 1)
     corner = top * width + left + (np.arange(B) * (height * width))[:, None, None]
-    upper = _mix(pixels.take(corner, axis=0), pixels[1:].take(corner, axis=0), beside)
-    lower = _mix(pixels[width:].take(corner, axis=0), pixels[width + 1:].take(corner, axis=0),
-                 beside)
-    mixed = _mix(upper, lower, below)                                       # (B, Sy, Sx, C)
-    return np.rint(mixed, out=mixed).astype(np.uint8)
+    out = np.empty_like(images)
+    for channel, plane in enumerate(bordered.reshape(C, -1)):               # three numbers at a time take longer
+        upper = _mix(plane.take(corner), plane[1:].take(corner), beside)
+        lower = _mix(plane[width:].take(corner), plane[width + 1:].take(corner), beside)
+        out[..., channel] = np.rint(_mix(upper, lower, below))              # (B, Sy, Sx)
+    return out
 
 
 @dataclass(frozen=True)
-class ShiftRotate:
-    """Random shifts up to max_shift pixels each way and turns up to max_degrees either way.
+class ShiftRotate(Step):
+    """Random shifts up to max_shift pixels each way and turns up to max_degrees either way, all equally likely.
 
-    Called with images uint8 (B, Sy, Sx, C) and uniform (B, 3) in [0, 1); returns such images.
-    Raises ValueError for a maximum below 0, or for another shape of uniform.
+    Raises ValueError for a maximum below 0.
     """
 
+    name: ClassVar[str] = "shift_rotate"
     max_shift: float = 2.0
     max_degrees: float = 10.0
-    numbers: ClassVar[int] = 3
 
     def __post_init__(self):
-        for name in ("max_shift", "max_degrees"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be a finite number >= 0, not {value!r}")
+        check_number("max_shift", self.max_shift, 0, 1e6)
+        check_number("max_degrees", self.max_degrees, 0, 180)
 
-    def __call__(self, images, uniform):
-        if np.shape(uniform) != (len(images), self.numbers):
-            raise ValueError(f"uniform must be of shape (B, {self.numbers}), here "
-                             f"({len(images)}, {self.numbers}), not {np.shape(uniform)}")
-        down, right, turn = (2 * uniform - 1).T             # in [-1, 1)
+    def __call__(self, images, draw):
+        down, right, turn = (2 * draw.uniform((len(images), 3)) - 1).T      # in [-1, 1)
         return shift_rotate(images, self.max_shift * down, self.max_shift * right,
                             self.max_degrees * turn)
 
@@ -91,7 +80,7 @@ def _split_coordinate(place, last):
     np.clip(place, 0, last, out=place)
     whole = np.floor(place)
     place -= whole
-    return whole.astype(np.intp), place[..., None]
+    return whole.astype(np.intp), place
 
 
 def _mix(a, b, share):
