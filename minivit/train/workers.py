@@ -6,15 +6,31 @@ matrix product gains a second core.
 """
 import contextlib
 import contextvars
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 from minivit.backend import cpu_count, keep_memory
-from minivit.modes import grad_enabled
+from minivit.modes import grad_enabled, holding
 
 # How large a part is: each call in it must be long, since a thread that comes back to Python waits for the other to
 # leave it, and its activations must not need more memory, nor leave the cache more often, than they have to.
 NUMBERS = 1 << 17       # in the residual stream of a part, about
 ROWS = 512              # tokens in a part, at least: below, adding up the parts' gradients would count
+
+_turns = itertools.count()
+_turn = contextvars.ContextVar("minivit_turn", default=None)
+
+
+def turn():
+    """A number that grows from item to item of `Workers.map`, and from call to call outside of it: whoever collects
+    something from threads can put it in order."""
+    own = _turn.get()
+    return next(_turns) if own is None else own
+
+
+def _in_turn(number, function, item):
+    with holding(_turn, number):
+        return function(item)
 
 
 class Workers:
@@ -54,7 +70,8 @@ class Workers:
             threads = self.count if self.pool is not None and not grad_enabled() else 1
             with self.libraries.limit(limits=threads, user_api="blas") if threads > 1 else contextlib.nullcontext():
                 return [function(item) for item in items]
-        futures = [self.pool.submit(contextvars.copy_context().run, function, item) for item in items]
+        futures = [self.pool.submit(contextvars.copy_context().run, _in_turn, next(_turns), function, item)
+                   for item in items]
         try:
             return [future.result() for future in futures]
         finally:
