@@ -38,7 +38,7 @@ def trainer(folder, config, changes=NOISY, stop_after=None, resume=False):
 def outcome(folder):
     """All that a run has computed: the bits of every array of its files, and its metrics but for the times."""
     folder = RunFolder(folder)
-    files = (folder.state, folder.last, folder.best)
+    files = [file for file in (folder.state, folder.last, folder.best, folder.ema) if file.exists()]
     arrays = {f"{file.name} {name}": array.tobytes() for file in files for name, array in load_arrays(file)[0].items()}
     rows = list(csv.DictReader(folder.metrics.read_text().splitlines()))
     return arrays, [{key: value for key, value in row.items() if key not in TIMES} for row in rows]

@@ -25,7 +25,8 @@ def test_train_leaves_a_run_and_says_what_next(minivit, digits, tmp_path, tiny_f
     assert f"1,522 parameters, on 40 images of {digits} -> {tmp_path}/run" in said
     assert "epoch   1/1  loss 2.3" in said and said.endswith(f"next: minivit eval {tmp_path}/run\n")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        "config.toml", "metrics.csv", "last.safetensors", "best.safetensors", "state.safetensors", "curves.png"}
+        "config.toml", "metrics.csv", "last.safetensors", "best.safetensors", "state.safetensors", "curves.png",
+        "attention.html"}
 
 
 def test_train_numbers_its_runs(minivit, digits, tmp_path, monkeypatch, tiny_flags):
@@ -54,7 +55,7 @@ def test_a_folder_of_the_same_name_does_not_stand_in_for_the_digits_of_the_packa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mnist5k").mkdir()
     found = []
-    monkeypatch.setattr("minivit.cli.train.trainer_from", lambda config, *_: found.append(config.data) or 1 / 0)
+    monkeypatch.setattr("minivit.cli.running.trainer_from", lambda config, *_: found.append(config.data) or 1 / 0)
     main(["train"])
     assert found == ["mnist5k"]
 

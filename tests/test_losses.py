@@ -98,7 +98,7 @@ def test_a_teacher_of_other_classes_is_refused_by_the_loss():
 
 # A trained model as the teacher
 
-CONFIG = TrainConfig(epochs=1, batch_size=500, label_smoothing=0.0, max_shift=0.0, max_degrees=0.0)
+CONFIG = TrainConfig(epochs=1, batch_size=500, label_smoothing=0.0, augment="")
 
 
 @pytest.fixture(scope="module")

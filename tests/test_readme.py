@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from minivit.cuda import why_no_checks
+
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
@@ -44,6 +46,28 @@ def test_a_broken_layer_norm_is_found_as_the_readme_says(tmp_path):
     assert done.returncode == 1, done.stdout + done.stderr
     assert block_with("text", "the gradient of x is wrong").strip() in done.stdout
     assert "the gradient of gamma is wrong" not in done.stdout
+
+
+def test_looking_inside_draws_what_the_readme_says(run_folder, tmp_path, monkeypatch, capsys):
+    code = block_with("python", "draw_rollout(").replace("runs/001", str(run_folder))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("(8, 2, 17, 17) (8, 17, 8)\n8 images and, below each,")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["attention.png", "graph.svg", "rollout.png"]
+
+
+@pytest.mark.skipif(why_no_checks() is not None, reason=str(why_no_checks()))
+def test_a_planted_race_is_found_as_the_readme_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    kernel, code = block_with("cuda", "row_sum"), block_with("python", "row_sum")
+    Path("row_sum.cu").write_text(kernel)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.split() == block_with("text", "racecheck").split()
+    barrier, loop = "    __syncthreads();\n", "half /= 2)\n        if (i < half) partial[i] += partial[i + half];\n"
+    mended = kernel.replace(barrier, "").replace(loop, loop.replace(")\n", f") {{\n    {barrier}", 1) + "    }\n")
+    Path("row_sum.cu").write_text(mended)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "[64. 64. 64.]\nnothing found in 1 launches\n"
 
 
 def test_links_lead_to_files():

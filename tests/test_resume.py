@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from kills import kill_and_go_on, settings
 from runs import NOISY, TINY, outcome, trainer
 
 from minivit.train import RunFolder, TrainConfig, trainer_from
@@ -15,10 +16,15 @@ from minivit.weights import WeightsError
 
 # Stopping and going on. 40 images in batches of 16 are 3 steps an epoch, 9 in all.
 
-@pytest.fixture(scope="module", params=["adamw", "sgd"])
+SETTINGS = {"adamw": {"optimizer": "adamw"}, "sgd": {"optimizer": "sgd"}, "all": dict(
+    batch_size=8, accumulate=2, ema_decay=0.9, best_of="ema", layer_decay=0.7, freeze="pos_embed, blocks.0.attn.*",
+    augment="crop:2, randaugment:m9-mstd0.5, erase:0.25, mixup:0.8, cutmix:1", repeats=2)}
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
 def uninterrupted(request, digits, tmp_path_factory):
-    config = TrainConfig(data=str(digits), model="vit_nano_patch4_28", epochs=3, batch_size=16, warmup_epochs=1,
-                         optimizer=request.param)                       # 50 tokens: two micro-batches a step
+    config = TrainConfig(**{"data": str(digits), "model": "vit_nano_patch4_28", "epochs": 3, "batch_size": 16,
+                            "warmup_epochs": 1} | SETTINGS[request.param])      # 50 tokens: two micro-batches a step
     folder = tmp_path_factory.mktemp(request.param) / "run"
     assert trainer(folder, config).run() is True
     return config, outcome(folder)
@@ -55,7 +61,7 @@ def test_a_crash_costs_at_most_the_epoch_at_hand(uninterrupted, tmp_path):
     with pytest.raises(RuntimeError, match="power cut"):
         run.run()
     resumed = trainer(tmp_path / "run", config, resume=True)
-    assert (resumed.epoch, resumed.batch, len(resumed.rows)) == (2, 0, 2)
+    assert (resumed.epoch, resumed.step, len(resumed.rows)) == (2, 0, 2)
     assert resumed.run() is True and outcome(tmp_path / "run") == expected
 
 
@@ -70,7 +76,7 @@ def test_a_run_that_failed_in_its_first_epoch_can_be_taken_up_again(uninterrupte
     with pytest.raises(error):
         run.run()
     resumed = trainer(tmp_path / "run", config, resume=True)
-    assert (resumed.epoch, resumed.batch, resumed.optimizer.steps) == (0, 0, 0)
+    assert (resumed.epoch, resumed.step, resumed.optimizer.steps) == (0, 0, 0)
     assert resumed.run() is True and outcome(tmp_path / "run") == expected
 
 
@@ -125,7 +131,7 @@ def test_resuming_where_the_same_data_has_moved_goes_on(stopped, write_digits, t
     folder, config = stopped
     moved = write_digits(tmp_path / "moved", train=40, test=20)
     resumed = trainer(folder, replace(config, data=str(moved)), TINY, resume=True)
-    assert (resumed.epoch, resumed.batch) == (0, 2)
+    assert (resumed.epoch, resumed.step) == (0, 2)
 
 
 @pytest.mark.parametrize("file, place", [("train-images-idx3-ubyte", -1), ("train-labels-idx1-ubyte", 8)],
@@ -178,3 +184,19 @@ def test_a_folder_without_state_cannot_be_resumed(stopped):
     (folder / "state.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="run cannot be resumed: there is no state.safetensors in it"):
         trainer(folder, config, TINY, resume=True)
+
+
+# kill -9
+
+def test_kill_9_damages_nothing_and_costs_at_most_the_epoch_at_hand(digits, tmp_path):
+    assert kill_and_go_on(digits, tmp_path / "killed", kills=10) >= 8       # a fast machine may be done before
+    trainer(tmp_path / "whole", settings(str(digits), 120), TINY).run()
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
+
+
+def test_what_a_killed_process_left_half_written_is_swept_away(stopped):
+    folder, config = stopped
+    (folder / ".state.safetensors.x1y2").write_bytes(b"half")
+    (folder / ".notes.txt").write_bytes(b"the user's own")
+    trainer(folder, config, TINY, resume=True)
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [".notes.txt"]

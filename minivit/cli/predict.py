@@ -4,6 +4,7 @@ import sys
 import numpy as np
 
 from minivit import ops
+from minivit.cli.options import add_device, on_device
 from minivit.data import read_image
 from minivit.tensor import Tensor
 from minivit.train import find_weights, logits_of
@@ -16,12 +17,13 @@ def add_arguments(parser):
     parser.add_argument("--top", type=int, default=3, metavar="K", help="how many classes to print (default: 3)")
     parser.add_argument("--invert", action="store_true", help="swap light and dark: MNIST's digits are white on black, "
                         "ink on paper is the opposite")
+    add_device(parser)
 
 
 def run(arguments):
     if arguments.top < 1:
         raise ValueError(f"--top must be at least 1, not {arguments.top}")
-    model, _ = load(find_weights(arguments.model))
+    model = on_device(load(find_weights(arguments.model))[0], arguments.device)
     card = model.card
     failed = False
     for path in arguments.images:

@@ -2,20 +2,32 @@
 import numpy as np
 
 from minivit import ops
+from minivit.backend import on_device, to_device, to_host
 from minivit.data import normalise
 from minivit.modes import no_grad
 from minivit.tensor import Tensor
 from minivit.train.workers import SERIAL, parts
 
+IMAGES = 256            # at a time on a GPU
+
 
 @no_grad()
 def logits_of(model, images, mean, std, workers=SERIAL):
-    """The logits (n, Y) of uint8 images (n, Sy, Sx, C), in evaluation mode; the model's mode is put back."""
-    training = model.training
+    """The logits (n, Y) of uint8 images (n, Sy, Sx, C), in evaluation mode; the model's mode is put back.
+
+    The model may be on a GPU, which then is given IMAGES at a time; images and logits are NumPy's.
+    """
+    training, device = model.training, model.device
     model.eval()
+
+    def logits(cut):
+        return to_host(model(Tensor(to_device(normalise(images[cut], mean, std), device))).data)
+
     try:
-        cuts = parts(len(images), model.token_shape)
-        return np.concatenate(workers.map(lambda cut: model(Tensor(normalise(images[cut], mean, std))).data, cuts))
+        with on_device(device):
+            if device != "cpu":
+                return np.concatenate([logits(slice(k, k + IMAGES)) for k in range(0, len(images), IMAGES)])
+            return np.concatenate(workers.map(logits, parts(len(images), model.token_shape)))
     finally:
         model.train(training)
 

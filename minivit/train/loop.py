@@ -1,17 +1,44 @@
-"""The training loop: batch, gradients, clip, step."""
-from minivit.optim import clip_grad_norm
+"""The training loop: batch, gradients, clip, step; and large batches of small ones."""
+import itertools
+import math
+from dataclasses import fields
+
+import numpy as np
+
+from minivit.data import Batch
 from minivit.train.gradients import gradients
 from minivit.train.workers import SERIAL
 
 
-def train_epoch(model, batches, loss, optimizer, schedule, clip_norm=0.0, seed=0, workers=SERIAL):
-    """Take one step for each of `batches`, yielding its StepResult after the parameters have changed."""
-    parameters = list(model.train().parameters())
+def train_epoch(model, batches, loss, optimizer, schedule, clip_norm=0.0, seed=0, workers=SERIAL, ema=None):
+    """Take one step for each of `batches`, yielding its StepResult after the parameters have changed.
+
+    clip_norm: the largest norm of the gradient, 0 for any. Raises FloatingPointError, with the parameters as they were,
+    where the loss or the norm is not finite.
+    """
+    model.train()
     for batch in batches:
         step = optimizer.steps
         optimizer.zero_grad()
         result = gradients(model, loss, batch, seed, step, workers)
-        if clip_norm:
-            clip_grad_norm(parameters, clip_norm)
-        optimizer.step(lr=schedule(step))
-        yield result
+        norm, factor = optimizer.clip_factor(clip_norm or math.inf)
+        optimizer.step(lr=schedule(step), factor=factor)
+        if ema is not None:
+            ema.update()
+        yield result.read(norm)
+
+
+def accumulated(batches, count):
+    """The batches, `count` of them joined to one at a time; at the end perhaps fewer.
+
+    Gradients of a batch are computed in parts and added up anyway, so that a large batch needs no more memory than a
+    small one but for its images; and the joined batch is, bit for bit, the one that a loader of larger batches gives.
+    """
+    batches = iter(batches)
+    while group := list(itertools.islice(batches, count)):
+        yield group[0] if len(group) == 1 else joined(group)
+
+
+def joined(batches):
+    """One Batch of several."""
+    return Batch(*(np.concatenate([getattr(batch, f.name) for batch in batches]) for f in fields(Batch)))

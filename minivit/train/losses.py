@@ -9,7 +9,8 @@
 logits' are those of the distillation head, where the model has one; a model with one head learns both from it, as in
 Hinton et al. 2015, arXiv 1503.02531. Without a teacher both heads learn the labels.
 
-outputs: logits (B, Y), or a distilled model's pair of them. batch: a Batch, or the part of one that was computed.
+outputs: logits (B, Y), or a distilled model's pair of them. batch: a Batch, or the part of one that was computed; the
+labels are its targets, which mixing images makes soft.
 images: of how many images the whole batch is (None: these), so that the losses of its parts add up to its mean.
 
 Source: Touvron et al. 2020, arXiv 2012.12877, eq. 2 (soft; alpha is lambda there) and 3 (hard).
@@ -17,6 +18,7 @@ Source: Touvron et al. 2020, arXiv 2012.12877, eq. 2 (soft; alpha is lambda ther
 import numpy as np
 
 from minivit import ops
+from minivit.backend import beside, xp_of
 from minivit.errors import unknown
 from minivit.modes import no_grad
 from minivit.tensor import Tensor
@@ -32,7 +34,7 @@ class Classification:
 
     def __call__(self, outputs, batch, images=None):
         heads = outputs if isinstance(outputs, tuple) else (outputs,)
-        losses = [ops.cross_entropy(logits, batch.labels, self.label_smoothing, images) for logits in heads]
+        losses = [ops.cross_entropy(logits, batch.targets, self.label_smoothing, images) for logits in heads]
         return losses[0] if len(losses) == 1 else (losses[0] + losses[1]) * 0.5
 
 
@@ -69,9 +71,9 @@ class Distillation:
     def _soft(self, logits, opinion, images):
         with no_grad():
             logp = ops.log_softmax(Tensor(opinion) * (1 / self.tau)).data
-        p = np.exp(logp)
+        p = xp_of(logp).exp(logp)
         cross_entropy = ops.cross_entropy(logits * (1 / self.tau), p, images=images)
-        divergence = cross_entropy + float((p * logp).sum()) / images       # KL = cross-entropy - entropy of p
+        divergence = cross_entropy + (p * logp).sum() / images              # KL = cross-entropy - entropy of p
         return divergence * (self.tau ** 2 / (opinion.shape[1] if self.kl_reduction == "numel" else 1))
 
 
@@ -93,7 +95,8 @@ class Teacher:
         self.model = model.eval()
         mean, std, its_mean, its_std = (np.reshape(np.float32(numbers), (-1, 1, 1))
                                         for numbers in (data.mean, data.std, card.mean, card.std))
-        self.scale, self.offset = std / its_std, (mean - its_mean) / its_std
+        weights = next(model.parameters()).data
+        self.scale, self.offset = beside(std / its_std, weights), beside((mean - its_mean) / its_std, weights)
 
     def __call__(self, images):
         """Logits (B, Y) of normalised images (B, C, Sy, Sx)."""

@@ -1,20 +1,26 @@
 """The trainer: epochs of the loop, evaluation after each, and a folder that a stopped run goes on from.
 
 A run is a function of its configuration: the order of the images, augmentation and masks are addressed by seed, epoch
-and step. So the state to resume from is small (weights, optimizer, where in the epoch), and a run that was stopped and
-resumed ends with bit for bit the weights of one that was not.
+and step. So the state to resume from is small (weights, their averages, optimizer, where in the epoch), and a run that
+was stopped and resumed ends with bit for bit the weights of one that was not.
 """
+import contextlib
+import math
 import time
 from dataclasses import dataclass, field
 
+from minivit.backend import on_device
 from minivit.data import Preprocessing
+from minivit.optim import EMA
+from minivit.train.device import Conveyor
 from minivit.train.evaluate import evaluate
-from minivit.train.loop import train_epoch
+from minivit.train.loop import accumulated, train_epoch
 from minivit.train.progress import Progress, StopRequest
 from minivit.train.workers import Workers
 from minivit.weights import Card, save
 
 NOTHING = {"loss": 0.0, "correct": 0, "images": 0, "seconds": 0.0}
+UNTESTED = {"loss": None, "accuracy": None}
 
 
 @dataclass
@@ -22,9 +28,12 @@ class Trainer:
     """Trains `model` on the batches of `loader` for `epochs`, testing on `data.test` after each (if there is one).
 
     From then on the model carries its card. data: a DataSet. loss: see `losses`. schedule: step -> learning rate.
-    folder: a RunFolder that is there, or None to leave nothing behind. on_epoch(row), if given, is called with each
-    epoch's row of metrics. identity: all that the run is a function of, as {name: value of JSON's types}; a run with
-    another is not resumed.
+    accumulate: batches per step. ema: averages of the weights, which are tested and saved too. best_of: "weights" or
+    "ema": which of them is tested for the best epoch. patience: the run ends after so many epochs without a better one
+    (0: never). frozen: names of parameters that are not trained. title: what is trained, in a word or two. folder: a
+    RunFolder that is there, or None to leave nothing behind. on_epoch(row), if given, is called with each epoch's row
+    of metrics. identity: all that the run is a function of, as {name: value of JSON's types}; a run with another is not
+    resumed.
     """
 
     model: object
@@ -35,6 +44,12 @@ class Trainer:
     schedule: object
     epochs: int
     clip_norm: float = 0.0
+    accumulate: int = 1
+    ema: EMA = None
+    best_of: str = "weights"
+    patience: int = 0
+    frozen: tuple = ()
+    title: str = "a model"
     seed: int = 0
     folder: object = None
     workers: Workers = field(default_factory=Workers)
@@ -43,36 +58,52 @@ class Trainer:
     identity: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        self.epoch, self.batch, self.rows = 0, 0, []            # where the run is; batch counts within the epoch
+        self.epoch, self.step, self.rows = 0, 0, []             # where the run is; step counts within the epoch
         self.sums = dict(NOTHING)                               # over this epoch so far
+        self.conveyor = Conveyor(self.model.device)
+        self.steps = math.ceil(len(self.loader) / self.accumulate)      # of an epoch
+        self.parts = {"model": self.model, "optimizer": self.optimizer} | ({"ema": self.ema} if self.ema else {})
 
     def resume(self):
         """Go back to where the run in `folder` was stopped."""
-        progress = self.folder.read_state(self.model, self.optimizer, self.identity)
-        self.epoch, self.batch, self.rows = progress["epoch"], progress["batch"], progress["rows"]
+        progress = self.folder.read_state(self.parts, self.identity)
+        self.epoch, self.step, self.rows = progress["epoch"], progress["step"], progress["rows"]
         self.sums = progress["sums"]
-        self.model.card = self._card()
+        self.model.card = self._card("weights")
 
     def run(self):
         """Train to the last epoch. True if it got there, False if Ctrl-C stopped it; either way it can be resumed."""
         self._save_state()
-        with StopRequest() as stop, self.workers:
-            while self.epoch < self.epochs:
+        with StopRequest() as stop, self.workers, on_device(self.model.device):
+            while not self.finished:
                 if not self._finish_epoch(stop):
                     self._save_state()
-                    self._save_model("last")
+                    self._save_models("last")
                     return False
                 self._record()
         return True
 
+    @property
+    def finished(self):
+        """Whether the last epoch is over, or there was no better one for too long."""
+        if self.patience and self.rows and self.data.test is not None:
+            scores = [self._score(row) for row in self.rows]
+            if len(scores) - 1 - scores.index(max(scores)) >= self.patience:
+                return True
+        return self.epoch >= self.epochs
+
+    def take_steps(self, batches, schedule=None, clip_norm=None, ema=None):
+        """The loop of this run over `batches`, of which each is a step: an iterator of StepResults."""
+        return train_epoch(self.model, self.conveyor(batches), self.loss, self.optimizer, schedule or self.schedule,
+                           self.clip_norm if clip_norm is None else clip_norm, self.seed, self.workers, ema)
+
     def _finish_epoch(self, stop):
-        batches = self.loader.epoch(self.epoch, self.batch)
-        self.progress.start_epoch(self.epoch, self.epochs, len(self.loader), self.batch)
+        batches = self.loader.epoch(self.epoch, min(self.step * self.accumulate, len(self.loader)))
+        self.progress.start_epoch(self.epoch, self.epochs, self.steps, self.step)
         start, before = time.perf_counter(), self.sums["seconds"]
         try:
-            for result in train_epoch(self.model, batches, self.loss, self.optimizer, self.schedule, self.clip_norm,
-                                      self.seed, self.workers):
-                self.batch += 1
+            for result in self.take_steps(accumulated(batches, self.accumulate), ema=self.ema):
+                self.step += 1
                 sums = self.sums
                 sums["loss"] += result.loss * result.images
                 sums["correct"] += result.correct
@@ -89,14 +120,15 @@ class Trainer:
     def _record(self):
         """Close the epoch: its row of metrics, the files, a line to read."""
         row = self._row()
-        best = max((earlier["test_accuracy"] or 0.0 for earlier in self.rows), default=-1.0)
+        best = max((self._score(earlier) for earlier in self.rows), default=-1.0)
         self.rows.append(row)
-        self.epoch, self.batch, self.sums = self.epoch + 1, 0, dict(NOTHING)
-        if self.data.test is None or row["test_accuracy"] > best:
-            self._save_model("best")
-        self._save_model("last")
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, dict(NOTHING)
+        if self.data.test is None or self._score(row) > best:
+            self._save_models("best")
+        self._save_models("last")
         self._save_state()
-        tested = "" if row["test_accuracy"] is None else f"  test {row['test_accuracy']:6.2%}"
+        measured = {"test": row["test_accuracy"], "ema": row["ema_accuracy"]}
+        tested = "".join(f"  {name} {value:6.2%}" for name, value in measured.items() if value is not None)
         self.progress.say(f"epoch {self.epoch:3d}/{self.epochs}  loss {row['train_loss']:.4f}  "
                           f"train {row['train_accuracy']:6.2%}{tested}  {row['images_per_second']:.0f} images/s")
         if self.on_epoch is not None:
@@ -104,28 +136,51 @@ class Trainer:
 
     def _row(self):
         """The metrics of the epoch that has just ended (see run.METRICS)."""
-        sums, tested = self.sums, {"loss": None, "accuracy": None}
-        if self.data.test is not None:
-            tested = evaluate(self.model, self.data.test, self.data.mean, self.data.std, self.workers)
+        sums = self.sums
+        of_weights, of_ema = self._tested(), UNTESTED
+        if self.ema is not None:
+            with self.ema.applied():
+                of_ema = self._tested()
         return {"epoch": self.epoch + 1, "steps": self.optimizer.steps,
                 "lr": self.schedule(self.optimizer.steps - 1), "train_loss": sums["loss"] / sums["images"],
-                "train_accuracy": sums["correct"] / sums["images"], "test_loss": tested["loss"],
-                "test_accuracy": tested["accuracy"], "seconds": sums["seconds"],
+                "train_accuracy": sums["correct"] / sums["images"], "test_loss": of_weights["loss"],
+                "test_accuracy": of_weights["accuracy"], "ema_loss": of_ema["loss"],
+                "ema_accuracy": of_ema["accuracy"], "seconds": sums["seconds"],
                 "images_per_second": sums["images"] / sums["seconds"]}
 
-    def _card(self):
+    def _tested(self):
+        if self.data.test is None:
+            return UNTESTED
+        return evaluate(self.model, self.data.test, self.data.mean, self.data.std, self.workers)
+
+    def _score(self, row):
+        """What the best epoch has most of."""
+        return row["ema_accuracy" if self.best_of == "ema" else "test_accuracy"] or 0.0
+
+    def _card(self, which):
+        row = self.rows[-1] if self.rows and not self.step else {}
         about = {"data": self.data.name, "epochs": self.epoch, "steps": self.optimizer.steps,
-                 "test_accuracy": self.rows[-1]["test_accuracy"] if self.rows and not self.batch else None}
+                 "test_accuracy": row.get("ema_accuracy" if which == "ema" else "test_accuracy")}
         size = self.loader.split.images.shape[1:3]
         return Card(self.data.classes, Preprocessing(size, mean=self.data.mean, std=self.data.std), about)
 
-    def _save_model(self, which):
-        self.model.card = self._card()
-        if self.folder is not None:
-            save(self.model, getattr(self.folder, which))
+    def _save_models(self, which):
+        """Write best.safetensors, or last.safetensors and, of the averages, ema.safetensors."""
+        if which == "best":
+            self._save_model("best", self.best_of)
+        else:
+            if self.ema is not None:
+                self._save_model("ema", "ema")
+            self._save_model("last", "weights")
+
+    def _save_model(self, file, which):
+        with self.ema.applied() if which == "ema" else contextlib.nullcontext():
+            self.model.card = self._card(which)
+            if self.folder is not None:
+                save(self.model, getattr(self.folder, file))
 
     def _save_state(self):
         if self.folder is not None:
             self.folder.write_metrics(self.rows)
-            self.folder.write_state(self.model, self.optimizer, {
-                "epoch": self.epoch, "batch": self.batch, "rows": self.rows, "sums": self.sums}, self.identity)
+            self.folder.write_state(self.parts, {"epoch": self.epoch, "step": self.step, "rows": self.rows,
+                                                 "sums": self.sums}, self.identity)

@@ -1,0 +1,162 @@
+"""The measured experiments, each by one command; README.md in this folder says what they show.
+
+    python examples/results/run.py mnist                            # 3 seeds of the ViT recipe and of a CNN
+    python examples/results/run.py cifar10-small --data PATH        # 20 minutes; --minutes 60 for the long one
+    python examples/results/run.py distill --data PATH              # 3 seeds with and without a teacher
+    python examples/results/run.py positions                        # 3 seeds of three ways to come by positions
+    python examples/results/run.py deit --data PATH                 # the distilled DeiT that is kept
+
+Each writes NAME.json (figures, settings, machine) and NAME.log (every epoch) beside this file, or into --out.
+"""
+import argparse
+import json
+import platform
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from minivit.backend import cpu_count
+from minivit.train import trainer_of
+from minivit.weights import save, write_atomic
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent
+
+
+class Log:
+    """Lines that are printed and kept."""
+
+    def __init__(self, path):
+        self.file = open(path, "w", encoding="utf-8")
+
+    def __call__(self, text):
+        print(text, flush=True)
+        print(text, file=self.file, flush=True)
+
+
+def train(log, name, recipe, **settings):
+    """(trainer, figures) of a finished run; every epoch is logged."""
+    trainer = trainer_of(recipe, quiet=True, **settings)
+    log(f"{name}: {trainer.title}, {trainer.model.num_parameters():,} parameters, {trainer.steps} steps an epoch")
+
+    def said(row):
+        averaged = "" if row["ema_accuracy"] is None else f"  averaged {row['ema_accuracy']:.2%}"
+        log(f"  epoch {row['epoch']:3d}  loss {row['train_loss']:.4f}  test {row['test_accuracy']:.2%}{averaged}  "
+            f"{row['images_per_second']:.0f} images/s")
+    trainer.on_epoch = said
+    start = time.perf_counter()
+    trainer.run()
+    row = trainer.rows[-1]
+    return trainer, {"name": name, "accuracy": accuracy(row), "test_accuracy": row["test_accuracy"],
+                     "ema_accuracy": row["ema_accuracy"], "epochs": len(trainer.rows),
+                     "parameters": trainer.model.num_parameters(),
+                     "seconds": time.perf_counter() - start,
+                     "seconds_of_steps": sum(r["seconds"] for r in trainer.rows),
+                     "settings": {key: value for key, value in trainer.identity.items() if key != "training data"}}
+
+
+def accuracy(row):
+    """Of the averaged weights, where there are any. The last epoch's: the best would be chosen by the test images."""
+    return row["test_accuracy"] if row["ema_accuracy"] is None else row["ema_accuracy"]
+
+
+def mnist(log, options):
+    vit = [train(log, f"vit {seed}", "mnist", seed=seed)[1] for seed in options.seeds]
+    cnn = [train(log, f"cnn {seed}", "mnist", seed=seed, model="cnn_micro_28", epochs=30)[1] for seed in options.seeds]
+    aims = {"vit under 3 minutes": max(run["seconds"] for run in vit) < 180}
+    for name, runs, aim in (("vit", vit, 0.982), ("cnn", cnn, 0.988)):
+        found = [run["accuracy"] for run in runs]
+        log(f"{name}: mean {np.mean(found):.2%}, least {min(found):.2%}")
+        aims[f"{name}: mean >= {aim:.1%}"] = float(np.mean(found)) >= aim
+        aims[f"{name}: none 0.6 points below"] = min(found) >= aim - 0.006
+    return {"runs": vit + cnn, "aims": aims}
+
+
+def cifar10_small(log, options):
+    epochs = {} if options.epochs is None else {"epochs": options.epochs}
+    _, run = train(log, "cifar10-small", "cifar10-small", data=options.data, seed=options.seeds[0], **epochs)
+    aim = 0.73 if options.minutes <= 20 else 0.79
+    return {"runs": [run], "aims": {f">= {aim:.0%}": run["accuracy"] >= aim,
+                                    f"{options.minutes:g} minutes": run["seconds"] <= 60 * options.minutes}}
+
+
+def distill(log, options):
+    common = {"data": options.data, "train_images": 10_000}
+    start = time.perf_counter()
+    teacher, run = train(log, "teacher", "cifar10-small", **common, model="cnn_micro_32", epochs=20)
+    weights = options.out / "teacher.safetensors"
+    with teacher.ema.applied():
+        save(teacher.model, weights)
+    runs, gains = [run], []
+    for seed in options.seeds:
+        pair = [train(log, f"{name} {seed}", "deit-distill", **common, epochs=15, seed=seed, teacher=path)[1]
+                for name, path in (("alone", ""), ("taught", str(weights)))]
+        gains.append(pair[1]["accuracy"] - pair[0]["accuracy"])
+        runs += pair
+        log(f"gain of seed {seed}: {100 * gains[-1]:+.2f} points")
+    weights.unlink()
+    seconds = time.perf_counter() - start
+    return {"runs": runs, "gains": gains, "seconds": seconds, "aims": {
+        "mean gain >= 1 point": float(np.mean(gains)) >= 0.01, "positive in 2": sum(gain > 0 for gain in gains) >= 2,
+        "30 minutes": seconds <= 1800}}
+
+
+def positions(log, options):
+    start, rows = time.perf_counter(), []
+    for seed in options.seeds:
+        done = subprocess.run([sys.executable, EXAMPLES / "pretrain_finetune.py", str(seed)], capture_output=True,
+                              text=True, check=True)
+        log(done.stdout)
+        found = re.findall(r"28 x 28 pixels, (\S+) +([\d.]+)% before, ([\d.]+)% after", done.stdout)
+        rows.append({name: (float(before), float(after)) for name, before, after in found})
+    means = {name: [float(np.mean([row[name][k] for row in rows])) for k in (0, 1)] for name in rows[0]}
+    seconds = time.perf_counter() - start
+    aims = {f"2-D beats {other} {when}": means["2-D"][k] > means[other][k] for other in ("1-D", "random")
+            for k, when in enumerate(("before", "after an epoch"))}
+    return {"runs": rows, "means": means, "seconds": seconds, "aims": aims | {"10 minutes": seconds <= 600}}
+
+
+def deit(log, options):
+    teacher, first = train(log, "teacher", "cifar10-small", data=options.data, model="cnn_micro_32", epochs=12)
+    weights = options.out / "teacher.safetensors"
+    with teacher.ema.applied():
+        save(teacher.model, weights)
+    student, second = train(log, "DeiT", "deit-distill", data=options.data, teacher=str(weights),
+                            epochs=options.epochs or 20)
+    kept = options.out / "deit_nano_distilled_cifar10.safetensors"
+    with student.ema.applied():
+        save(student.model, kept)
+    weights.unlink()
+    return {"runs": [first, second], "bytes": kept.stat().st_size, "aims": {"2 MB": kept.stat().st_size <= 2e6}}
+
+
+EXPERIMENTS = {"mnist": mnist, "cifar10-small": cifar10_small, "distill": distill, "positions": positions, "deit": deit}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment", choices=EXPERIMENTS)
+    parser.add_argument("--data", default="cifar10-jpeg", help="CIFAR-10, for the experiments that need it")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--minutes", type=float, default=20, help="of cifar10-small: what is aimed at (20 or 60)")
+    parser.add_argument("--epochs", type=int, help="of cifar10-small and deit, instead of their own")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of the results")
+    options = parser.parse_args()
+    name = options.experiment + (f"-{options.minutes:g}" if options.minutes != 20 else "")
+    log = Log(options.out / f"{name}.log")
+    log("python examples/results/run.py " + " ".join(sys.argv[1:]))
+    result = EXPERIMENTS[options.experiment](log, options)
+    result |= {"command": " ".join(sys.argv[1:]), "date": time.strftime("%Y-%m-%d"), "cores": cpu_count(),
+               "machine": f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}"}
+    write_atomic(options.out / f"{name}.json", (json.dumps(result, indent=1) + "\n").encode())
+    for aim, reached in result["aims"].items():
+        log(f"{'reached' if reached else 'MISSED '}  {aim}")
+    return 0 if all(result["aims"].values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
