@@ -4,6 +4,7 @@
 - `record`: attention maps, tokens and feature maps of everything that a model does in a block
 - measures of these, each with a `draw_...` that writes a picture and returns the numbers in it
 - `draw_graph`: the tape as a picture; `draw_curves` and its like: runs
+- `explorer`: the page for a browser that `minivit explain` writes
 """
 from minivit.inspect.activations import ActivationHistory
 from minivit.inspect.attention import attention_over_image, draw_attention

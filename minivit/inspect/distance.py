@@ -21,11 +21,13 @@ def patch_distances(grid, patch):
 
 
 def attention_distance(maps, grid, patch, prefix):
-    """The mean distance (L, H) in pixels of every head, from the maps (B, H, N, N) of each block."""
+    """The mean distance (L, H) in pixels of every head, from the maps (B, H, N, N) of each block. A patch that attends
+    to no patch counts as 0."""
     distances, found = patch_distances(grid, patch), []
     for block in maps:
         among = block[:, :, prefix:, prefix:].astype(np.float64)            # patches to patches
-        found.append(((among * distances).sum(-1) / among.sum(-1)).mean(axis=(0, 2)))
+        whole = np.maximum(among.sum(-1), np.finfo(np.float64).tiny)        # 0 where all goes to the other tokens
+        found.append(((among * distances).sum(-1) / whole).mean(axis=(0, 2)))
     return np.stack(found)
 
 
