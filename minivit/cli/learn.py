@@ -58,7 +58,7 @@ def add_arguments(parser):
     solution = action("solution", exercises.solution, "how minivit's solution differs from yours, and why")
     solution.add_argument("--give-up", action="store_true", help="show it for an exercise that is not solved; your "
                           "progress then says that you have read it")
-    reset = action("reset", exercises.reset, "begin an exercise again; your file is kept as SLUG.py.bak")
+    reset = action("reset", exercises.reset, "begin an exercise again; your file is kept beside it, as .bak")
     status = action("status", _status, "all lessons and exercises, and how far you are")
     status.add_argument("--json", metavar="FILE", help="write it to a file, as JSON")
     status.add_argument("--html", metavar="FILE", help="write it to a file, as a page with one table")

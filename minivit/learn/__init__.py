@@ -6,6 +6,7 @@
 """
 from minivit.learn import catalogue
 from minivit.learn.check import check as check_function
+from minivit.learn.kernel import Kernel
 from minivit.learn.lesson import FAST, claim, lab, show
 from minivit.learn.own import use
 
@@ -13,7 +14,13 @@ __all__ = ["FAST", "check", "claim", "lab", "show", "use"]
 
 
 def check(slug, function, seed=0):
-    """Check `function` as an answer to exercise `slug`; prints the Verdict, and returns it."""
+    """Check `function` as an answer to exercise `slug`; prints the Verdict, and returns it.
+
+    function: for an exercise in CUDA, the text of a `.cu` file. Raises CompileError where it does not compile.
+    """
+    if isinstance(function, str):
+        function = Kernel(catalogue.exercise(slug).function, function)
+        function.build()
     verdict = check_function(catalogue.exercise(slug), function, seed)
     print(verdict)
     return verdict

@@ -4,9 +4,10 @@
 
 wrong answers: those that the exercises list; "named" if the verdict carries their name, so no two may be alike.
 correct variants: other right answers; a false alarm is one that is refused, for any seed.
-mutants: solutions with one thing changed by a machine (see `mutate`). One that returns the same as the solution on the
-    cases of several seeds is no mistake, and left out. "Diagnosed" if what is said of it is true of numbers that it was
-    not found on, those of another seed; for one that raises, if the line that is named is the one that was changed.
+mutants: solutions with one thing changed by a machine (see `mutate`, and `mutate_cuda`). One that returns the same as
+    the solution on the cases of several seeds is no mistake, and left out. "Diagnosed" if what is said of it is true of
+    numbers that it was not found on, those of another seed; for one that raises, if the line that is named is the one
+    that was changed.
 seconds: of checking the solution, and a mutant, through the process that learners' files are checked in.
 """
 import contextlib
@@ -18,10 +19,14 @@ import tempfile
 import types
 from pathlib import Path
 
-from minivit.learn.catalogue import exercise, slugs, solution_file
+from minivit.cuda import CompileError
+from minivit.learn.catalogue import exercise, slugs, solution_file, why_not_here
 from minivit.learn.check import judge
 from minivit.learn.examination import Examination
+from minivit.learn.exercise import EXACT
+from minivit.learn.kernel import Kernel
 from minivit.learn.mutate import mutants
+from minivit.learn.mutate_cuda import cuda_mutants
 from minivit.learn.sandbox import check_file
 from minivit.learn.trials import agree, attempt
 
@@ -29,11 +34,12 @@ UNTOLD = ("values", "extreme", "shape", "type", "outputs", "nothing", "not-finit
 RAISED = ("raises", "raises:shapes", "recursion", "memory", "exit")
 SECONDS = 3             # of computing, after which a mutant counts as one that never ends
 STRICT = 1e-9           # two functions whose results differ by less are the same
+STRICT_CUDA = 1e-6      # in float32, where another order of adding up is another rounding
 
 
 def audit(full=False):
-    """The figures of all exercises together. full: more seeds, and more mutants of each exercise."""
-    return summary({slug: audit_one(slug, full) for slug in slugs()})
+    """The figures together of all exercises that can be checked here. full: more seeds and mutants of each."""
+    return summary({slug: audit_one(slug, full) for slug in slugs() if why_not_here(slug) is None})
 
 
 def summary(figures):
@@ -65,13 +71,13 @@ def audit_one(slug, full=False):
 
 def changed_solutions(slug, count):
     """[(Mutant, its function)]: the first `count`, in a random but fixed order, that differ from the solution."""
-    checked, found = exercise(slug), []
-    made = mutants(solution_file(slug).read_text(encoding="utf-8"))
+    checked, found, file = exercise(slug), [], solution_file(slug)
+    made = (cuda_mutants if file.suffix == ".cu" else mutants)(file.read_text(encoding="utf-8"))
     random.Random(slug).shuffle(made)
     trials = [trial for seed in range(5) for each in [Examination(checked, seed)]
               for trial in each.cases + each.singles + each.extremes]
     for mutant in made:
-        function = function_of(mutant, checked.function)
+        function = (kernel_of if file.suffix == ".cu" else function_of)(mutant, checked.function)
         if function is not None and not _equal(checked, function, trials):
             found.append((mutant, function))
             if len(found) == count:
@@ -91,11 +97,22 @@ def function_of(mutant, name):
     return vars(module)[name]
 
 
+def kernel_of(mutant, name):
+    """The kernel of a mutant's source; None where it does not compile."""
+    try:
+        kernel = Kernel(name, mutant.source)
+        kernel.build()
+        return kernel
+    except CompileError:
+        return None
+
+
 def _equal(checked, function, trials):
+    strict = STRICT if checked.tolerance == EXACT else STRICT_CUDA
     for trial in trials:
         right, other = (_in_time(attempt, checked, each, trial.arguments) for each in (checked.solution, function))
-        if other is None or other.error is not None or right.changed != other.changed or not all(
-                agree(b, a, STRICT) and getattr(a, "dtype", None) == getattr(b, "dtype", None)
+        if other is None or other.error is not None or other.findings or right.changed != other.changed or not all(
+                agree(b, a, strict) and getattr(a, "dtype", None) == getattr(b, "dtype", None)
                 for a, b in zip(right.outputs, other.outputs)):
             return False
     return True
@@ -120,7 +137,7 @@ def timings(slug, changed):
     with tempfile.TemporaryDirectory() as folder:
         files = [solution_file(slug)]
         for mutant in changed:
-            files.append(Path(folder) / f"{slug}.py")
+            files.append(Path(folder) / solution_file(slug).name)
             files[-1].write_text(mutant.source, encoding="utf-8")
         return [check_file(slug, file).seconds for file in files]
 

@@ -1,13 +1,15 @@
-"""The exercises there are, found by their files: `exercises/<slug>.py` and `solutions/<slug>.py`.
+"""The exercises there are, found by their files: `exercises/<slug>.py`, and `solutions/<slug>.py` or `.cu`.
 
 - `slugs()`: their names, in the order of the lessons
 - `exercise(slug)`: one of them, imported when it is asked for
 - `solution_file(slug)`: the solved file, of which the stub is made
+- `why_not_here(slug)`: None, or why the exercise cannot be checked on this machine
 """
 import functools
 import importlib
 from pathlib import Path
 
+from minivit.cuda import why_no_checks
 from minivit.errors import unknown
 
 HERE = Path(__file__).parent
@@ -32,8 +34,14 @@ def slugs():
 
 
 def solution_file(slug):
-    """Where the solution of `slug` is."""
-    return HERE / "solutions" / f"{slug}.py"
+    """Where the solution of `slug` is: in Python, or in CUDA. The learner's file has the same name."""
+    cuda = HERE / "solutions" / f"{slug}.cu"
+    return cuda if cuda.exists() else cuda.with_suffix(".py")
+
+
+def why_not_here(slug):
+    """None where exercise `slug` can be checked, else what is missing: those in CUDA need the emulator."""
+    return why_no_checks() if solution_file(slug).suffix == ".cu" else None
 
 
 def _names():

@@ -22,7 +22,7 @@ def judge(examination, function):
     """The Verdict of an Examination, which many functions may share."""
     slug, seed, fault = examination.exercise.slug, examination.seed, examination.fault(function)
     if fault is None:
-        return Verdict(slug, "pass", seed=seed)
+        return Verdict(slug, "pass", sentences=examination.advice(function), seed=seed)
     level, kind, said = fault.objection.level, fault.objection.kind, ended(fault.objection.sentence)
     if kind == "todo":
         return Verdict(slug, "todo", level, kind, (said,), seed=seed)

@@ -6,6 +6,7 @@ First the wrong answers of the exercise are tried on the same arguments: the one
 1e-6, or by raising the same exception) is the mistake. Else the findings are tried, the most specific first.
 """
 import itertools
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,8 @@ def named(examination, outcomes, fault):
         if its_fault is None or not all(_alike(*pair) for pair in pairs):
             continue
         ran = [(trial, its) for trial, its in zip(examination.cases, its_outcomes) if its.error is None]
-        if any(not all(map(agree, its.outputs, trial.expected)) for trial, its in ran):
+        if any(its.findings or not all(agree(yours, expected, trial.tolerance) for yours, expected in zip(
+                its.outputs, trial.expected)) for trial, its in ran):
             return wrong
         its, this = its_fault.objection, fault.objection
         if ran and (its.level, its.kind) == (this.level, this.kind) and all(
@@ -74,7 +76,13 @@ def named(examination, outcomes, fault):
 def _alike(one, other):
     if one.error is not None or other.error is not None:
         return type(one.error) is type(other.error)
-    return len(one.outputs) == len(other.outputs) and all(map(agree, one.outputs, other.outputs))
+    return (len(one.outputs) == len(other.outputs) and all(map(agree, one.outputs, other.outputs))
+            and set(map(_told_alike, one.findings)) == set(map(_told_alike, other.findings)))
+
+
+def _told_alike(finding):
+    """What a report of the emulator's says of any kernel: the check, and who reads or writes after whom."""
+    return finding.kind, *re.findall(r"\b(?:reads|writes|read|wrote|returned|mask)\b", finding.text)
 
 
 def structural(examination, function, outcomes, fault):
@@ -82,6 +90,9 @@ def structural(examination, function, outcomes, fault):
     exercise, kind, output = examination.exercise, fault.objection.kind, fault.objection.output
     if fault.objection.level not in (FORM, VALUES) or kind in INCOMPARABLE:
         return []
+    if fault.outcome.findings:
+        return [(kind, f"{finding}.") for finding in fault.outcome.findings
+                if str(finding) not in fault.objection.sentence][:MOST]
     if kind == "raises":
         sentence = shapes_there(fault.outcome.error, function)
         return [("raises:shapes", sentence)] if sentence else []

@@ -58,8 +58,9 @@ class Examination:
 
     @functools.cached_property
     def cases(self):
-        """The Trials in float64."""
-        return [self.trial(label, arguments) for label, arguments in self.exercise.cases(self.rng("cases"))]
+        """The Trials in float64 (of CUDA in float32)."""
+        return [self.trial(label, arguments, tolerance=self.exercise.tolerance)
+                for label, arguments in self.exercise.cases(self.rng("cases"))]
 
     @functools.cached_property
     def singles(self):
@@ -126,6 +127,10 @@ class Examination:
         if list(own.parameters) != list(right.parameters) and set(own.parameters) == set(right.parameters):
             return Fault(Objection(SIGNATURE, "order", f"{sentence}: the order counts"))
         return None
+
+    def advice(self, function):
+        """Sentences for whoever wrote a right answer."""
+        return tuple(self.exercise.advice(function, self.rng("advice"))) if self.exercise.advice else ()
 
     def values(self, function):
         """Form and values, on all cases and in float32: the worst Fault."""

@@ -6,10 +6,13 @@
 
 An exercise `slug` has two files. `solutions/<slug>.py` is what a learner might hand in: a docstring that sets the task,
 and the solved function; the stub that learners get is the same file with the body taken out. `exercises/<slug>.py`
-holds `EXERCISE`, an object of the class below.
+holds `EXERCISE`, an object of the class below. Where the answer is CUDA, the solution is `solutions/<slug>.cu`, and the
+function that is tried is a `kernel.Kernel`.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
+
+EXACT = 1e-6            # the tolerance in float64
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,11 @@ class Exercise:
     probe: probe(function, *arguments) -> a tuple of arrays, where calling the function is not enough to see what it
         does (it changes its arguments, builds a graph, takes several steps). None: function(*arguments).
     float32: whether float32 arguments must give float32 results.
+    tolerance: how far a result may be off, as a share of the largest number; CUDA computes in float32.
     properties: what is tried after the values. extreme: like cases, with numbers that break careless code (float32).
     numeric: numeric(*arguments) -> the outputs by finite differences, for exercises about gradients.
     kernels: kernels(function) -> {operation: (forward, backward)}, to train a model with the learner's function.
+    advice: advice(function, rng) -> sentences about what a right answer could still do better.
     wrong: at least five wrong answers, two of them specific. correct: at least two more right ones, written otherwise.
     hints: three, of growing strength. why: a paragraph for the learner who has solved it.
     """
@@ -69,10 +74,12 @@ class Exercise:
     name: str = ""
     probe: Callable | None = None
     float32: bool = True
+    tolerance: float = EXACT
     properties: tuple = ()
     extreme: Callable | None = None
     numeric: Callable | None = None
     kernels: Callable | None = None
+    advice: Callable | None = None
 
     @property
     def function(self):

@@ -1,7 +1,8 @@
 """What can be said against an outcome without knowing the mistake: it raised, its form is wrong, its values are.
 
 - `judged(outcome, trial, outputs, function)`: the first `Objection`, or None
-- `raised(level, error, function)`: that to an exception
+- `raised(level, error, function)`: that to an exception; `reported(level, findings, function)`: that to what the
+  emulator says of a CUDA kernel
 """
 from dataclasses import dataclass
 
@@ -33,6 +34,18 @@ def raised(level, error, function, where=""):
     return Objection(level, kind, str(error) or "not written yet" if kind == "todo" else told(error, function, where))
 
 
+def reported(level, findings, function, where=""):
+    """The Objection to what the emulator found: its first report, with the lines of the learner's that it names.
+
+    A race goes first: that a number was read before it was written may be its consequence.
+    """
+    first = min(findings, key=lambda finding: finding.kind == "initcheck")
+    lines = getattr(function, "text", "").splitlines()
+    numbers = [number for number in dict.fromkeys((first.line, first.other_line)) if 0 < number <= len(lines)]
+    quoted = "; ".join(f"line {number} is `{lines[number - 1].strip()}`" for number in numbers)
+    return Objection(level, first.kind, f"{first}{where}{quoted and '. Here ' + quoted}")
+
+
 def judged(outcome, trial, outputs, function):
     """The first Objection to what `function` did in a trial: an exception, the form, then the values; or None.
 
@@ -41,6 +54,8 @@ def judged(outcome, trial, outputs, function):
     level, case = FORM if trial.level == VALUES else trial.level, f" (case {trial.label})"
     if outcome.error is not None:
         return raised(level, outcome.error, function, case)
+    if outcome.findings:
+        return reported(level, outcome.findings, function, case)
     if len(outcome.outputs) != len(outputs):
         return Objection(level, "outputs", f"it must return {listed(outputs)} ({len(outputs)} in all), and returns "
                                            f"{len(outcome.outputs)}{case}")

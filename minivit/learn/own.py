@@ -12,7 +12,8 @@ import types
 from pathlib import Path
 
 from minivit.function import FUNCTIONS
-from minivit.learn.catalogue import exercise, slugs
+from minivit.learn.catalogue import exercise, slugs, solution_file
+from minivit.learn.kernel import Kernel
 from minivit.learn.lesson import lab
 from minivit.learn.progress import Lab
 from minivit.learn.sandbox import check_file
@@ -28,7 +29,9 @@ def use(slug):
 
 
 def load(slug, file):
-    """What exercise `slug` asks for, from a learner's file, which is run."""
+    """What exercise `slug` asks for, from a learner's file, which is run; of CUDA, the kernel."""
+    if file.suffix == ".cu":
+        return Kernel(exercise(slug).function, file.read_text(encoding="utf-8"))
     module = types.ModuleType(f"minivit_lab_{slug}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module               # dataclasses look for the module of a class there
@@ -43,7 +46,7 @@ def kernel_files(folder):
     """
     found = {}
     for slug in slugs():
-        file = Path(folder) / f"{slug}.py"
+        file = Path(folder) / solution_file(slug).name
         if exercise(slug).kernels is not None and file.exists():
             verdict = check_file(slug, file)
             if verdict:

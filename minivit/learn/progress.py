@@ -1,6 +1,6 @@
 """The learner's own folder: exercises to fill in, and what has come of them.
 
-    softmax_backward.py     the learner's file, at first the stub of the exercise of that name
+    softmax_backward.py     the learner's file, at first the stub of the exercise of that name (some are .cu)
     softmax_backward.py.bak what `reset` has put aside
     progress.jsonl          a line for each check, hint and solution read, and for the place in the lessons
     pictures/               what the lessons draw
@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from minivit.learn.catalogue import solution_file
-from minivit.learn.stub import stub
+from minivit.learn.stub import stub_of
 
 STATES = {"new": "not begun", "todo": "to do", "unchecked": "not checked yet", "fail": "not right yet",
           "error": "does not run", "changed": "changed since it passed", "pass": "solved"}
@@ -49,29 +49,29 @@ class Lab:
 
     def file(self, slug):
         """The learner's file of an exercise, whether or not it is there yet."""
-        return self.path / f"{slug}.py"
+        return self.path / solution_file(slug).name
 
     def copy(self, slug):
         """The learner's file of an exercise: made from the stub where it is not there yet."""
         file = self.file(slug)
         if not file.exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            file.write_text(_stub_of(slug), encoding="utf-8")
+            file.write_text(stub_of(solution_file(slug)), encoding="utf-8")
         return file
 
     def reset(self, slug):
         """Begin an exercise again. Returns where the learner's file was put aside, or None if it was the stub."""
         file, aside = self.file(slug), None
         if file.exists() and not self._untouched(slug):
-            number, aside = 1, self.path / f"{slug}.py.bak"
+            number, aside = 1, file.with_name(f"{file.name}.bak")
             while aside.exists():
-                number, aside = number + 1, self.path / f"{slug}.py.bak{number + 1}"
+                number, aside = number + 1, file.with_name(f"{file.name}.bak{number + 1}")
             file.rename(aside)
         self.copy(slug)
         return aside
 
     def _untouched(self, slug):
-        return self.file(slug).read_text(encoding="utf-8", errors="replace") == _stub_of(slug)
+        return self.file(slug).read_text(encoding="utf-8", errors="replace") == stub_of(solution_file(slug))
 
     def read(self):
         """(records, lines): what progress.jsonl says, oldest first, and the numbers of lines that are damaged."""
@@ -135,7 +135,3 @@ class Lab:
             if record["status"] == "place" and all(isinstance(record.get(key), int) for key in ("lesson", "cell")):
                 return record["lesson"], record["cell"]
         return None
-
-
-def _stub_of(slug):
-    return stub(solution_file(slug).read_text(encoding="utf-8"))

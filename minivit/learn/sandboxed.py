@@ -7,13 +7,16 @@ writes FOLDER/verdict.json, or, when the time is up, where the program was to FO
 import contextlib
 import faulthandler
 import os
+import re
 import sys
 import types
 from pathlib import Path
 
+from minivit.cuda import CompileError
 from minivit.errors import unknown
-from minivit.learn.catalogue import exercise
+from minivit.learn.catalogue import exercise, why_not_here
 from minivit.learn.check import check
+from minivit.learn.kernel import TO_DO, Kernel
 from minivit.learn.raising import told
 from minivit.learn.verdict import FORM, IMPORT, Verdict, ended
 
@@ -23,6 +26,7 @@ except ImportError:         # Windows
     resource = None
 
 PRINTED = 16 << 20          # bytes that a file may print, or write anywhere
+MOST_WORDS = 4              # lines of a C++ compiler that are shown: the first mistake often makes the others
 
 
 def main(slug, path, seed, timeout, memory, folder):
@@ -41,11 +45,32 @@ def main(slug, path, seed, timeout, memory, folder):
 
 def judged(slug, path, seed, memory):
     """The Verdict on a file."""
-    def stopped(kind, text, status="error", level=IMPORT):
-        return Verdict(slug, status, level, kind, (ended(text),), seed=seed)
+    def stopped(kind, *texts, status="error", level=IMPORT):
+        return Verdict(slug, status, level, kind, tuple(map(ended, texts)), seed=seed)
 
     limited = limit(memory)
-    module = types.ModuleType(f"minivit_lab_{slug}")
+    function = (_kernel if path.suffix == ".cu" else _function)(slug, path, stopped)
+    if isinstance(function, Verdict):
+        return function
+    try:
+        verdict = check(exercise(slug), function, seed)
+    except BaseException as error:                                      # of the learner's, what is no Exception
+        text = told(error, sys.modules.get(_module_name(slug), function))
+        if text.startswith("line "):
+            return stopped("raises", text, level=FORM)
+        return stopped("checker", f"the check itself failed, which is no fault of yours: {text}", level=FORM)
+    if not limited and not verdict:
+        verdict = verdict.but(sentences=(*verdict.sentences, "(This system does not limit the memory of a check.)"))
+    return verdict
+
+
+def _module_name(slug):
+    return f"minivit_lab_{slug}"
+
+
+def _function(slug, path, stopped):
+    """The function that a file in Python defines, or stopped(kind, text): a Verdict."""
+    module = types.ModuleType(_module_name(slug))
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
     try:
@@ -54,7 +79,7 @@ def judged(slug, path, seed, memory):
         line, text = error.lineno and f", line {error.lineno}", error.text and f", `{error.text.strip()}`"
         return stopped("syntax", f"{path.name}{line or ''}{text or ''}: {error.msg}")
     except NotImplementedError as error:
-        return stopped("todo", str(error) or "not written yet", "todo")
+        return stopped("todo", str(error) or "not written yet", status="todo")
     except BaseException as error:
         return stopped("import", f"{path.name} cannot be imported, because of {told(error, module)}")
     name = exercise(slug).function
@@ -62,16 +87,26 @@ def judged(slug, path, seed, memory):
         names = [known for known, value in vars(module).items() if callable(value)]
         return stopped("name", f"{path.name} has no {name}: {unknown('name', name, names)}" if names else
                        f"{path.name} has no {name}, nor any other function")
+    return vars(module)[name]
+
+
+def _kernel(slug, path, stopped):
+    """The kernel in a file in CUDA, built; or stopped(kind, text): a Verdict."""
+    reason = why_not_here(slug)
+    if reason:
+        return stopped("no-compiler", f"this exercise cannot be checked here: {reason}")
+    kernel = Kernel(exercise(slug).function, path.read_text(encoding="utf-8", errors="replace"))
     try:
-        verdict = check(exercise(slug), vars(module)[name], seed)
-    except BaseException as error:                                      # of the learner's, what is no Exception
-        text = told(error, module)
-        if text.startswith("line "):
-            return stopped("raises", text, level=FORM)
-        return stopped("checker", f"the check itself failed, which is no fault of yours: {text}", level=FORM)
-    if not limited and not verdict:
-        verdict = verdict.but(sentences=(*verdict.sentences, "(This system does not limit the memory of a check.)"))
-    return verdict
+        kernel.build()
+    except CompileError as error:
+        missing = TO_DO.search(str(error))
+        if missing:
+            return stopped("todo", missing[1], status="todo")
+        words = str(error).partition("\n")[2]             # the first line says that it does not compile
+        return stopped("syntax", *re.sub("\n    (.*)", r", `\1`", words).splitlines()[:MOST_WORDS])
+    except ValueError as error:
+        return stopped("name", str(error))
+    return kernel
 
 
 def limit(memory):

@@ -83,7 +83,8 @@ def _noting(slug, name):
 def terms(exercise, trial):
     """{text: float64 array} of the arguments that are numbers, and of what the solution makes of them."""
     found = {name: np.asarray(value) for name, value in zip(trial.names, trial.arguments) if numeric(value)}
-    if solution_file(exercise.slug).exists():
+    file = solution_file(exercise.slug)
+    if file.exists() and file.suffix == ".py":
         function, notes, _ = _noting(exercise.slug, exercise.function)
         notes.clear()
         attempt(exercise, function, trial.arguments)

@@ -11,7 +11,8 @@ Backward: mean and var depend on every x_i, which gives the two mean terms of dx
     dx     = rstd * (dxhat - mean(dxhat) - xhat * mean(dxhat * xhat))
     dgamma = sum of dy * xhat over all tokens        dbeta = sum of dy over all tokens
 
-Source: Ba, Kiros and Hinton 2016, "Layer normalization", arXiv 1607.06450, eq. 4. Lesson 8 derives it.
+Source: Ba, Kiros and Hinton 2016, "Layer normalization", arXiv 1607.06450, eq. 4. Lesson 8 derives it, lesson 12
+writes a kernel.
 """
 from pathlib import Path
 

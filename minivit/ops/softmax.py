@@ -11,7 +11,7 @@ Backward, from dy_i/dx_j = y_i (delta_ij - y_j):
     dx = dy - y * sum_j dy_j                       log-softmax
 
 Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs". Lesson 3 derives
-log-softmax, lesson 7 the backward of softmax.
+log-softmax, lesson 7 the backward of softmax; lesson 12 reads the three forms and writes a kernel.
 """
 import math
 from pathlib import Path
