@@ -1,8 +1,9 @@
-"""What holds for a block of code: whether a tape is kept, and which form of each operation runs.
+"""What holds for a block of code: whether a tape is kept, which form of each operation runs, and how precisely.
 
 - `no_grad()`: compute without a tape
 - `using(form, own)`: hold one form (composed, array or cuda), optionally with functions of your own
 - `choose(function, arrays)`: the form that runs, and its functions
+- `precision(name)`: how a GPU multiplies matrices
 - `holding(variable, value)`: how such a block is made
 
 Both are context variables: a new thread starts with the defaults, and a task given to a worker thread takes them along
@@ -14,6 +15,8 @@ from contextvars import ContextVar
 import numpy as np
 
 from minivit.backend import on, xp_of
+from minivit.cuda.cublas import COMPUTE
+from minivit.cuda.matmul import PRECISION
 from minivit.errors import unknown
 from minivit.function import FORMS, FUNCTIONS
 
@@ -62,6 +65,21 @@ def using(form, own=None):
     laid_over = _own.get() | {(form, name): functions for name, functions in (own or {}).items()}
     with holding(_form, form), holding(_own, laid_over):
         yield
+
+
+def precision(name):
+    """A block in which a GPU multiplies float32 matrices in "fp32", "tf32" or "bf16": see cuda/matmul.py.
+
+    Sums, weights and all that is not a matrix product stay float32. Raises ValueError for another name.
+    """
+    if name not in COMPUTE:
+        raise ValueError(unknown("precision", name, COMPUTE))
+    return holding(PRECISION, name)
+
+
+def form_held():
+    """Whether a `using` block holds a form here."""
+    return _form.get() is not None
 
 
 def choose(function, arrays):

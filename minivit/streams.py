@@ -22,7 +22,7 @@ import contextlib
 import hashlib
 import math
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -62,15 +62,19 @@ def _address(seed, step, place, first_image, per_image):
 
 @dataclass(frozen=True)
 class Draw:
-    """The address of one random mask: whoever holds it can draw the same numbers again."""
+    """The address of one random mask: whoever holds it can draw the same numbers again.
+
+    counter: the step as an array of one uint64 on a GPU, for a kernel that is recorded once and draws at other steps.
+    """
 
     seed: int
     step: int
     place: str
     first_image: int = 0
+    counter: object = field(default=None, compare=False)
 
     def address(self, per_image):
-        """(seed, hash of place, first block, step) of a mask of that many numbers an image: what a kernel draws from."""
+        """(seed, hash of place, first block, step) of a mask of so many numbers an image: what a kernel draws from."""
         return _address(self.seed, self.step, self.place, self.first_image, per_image)
 
     def uniform(self, shape):
@@ -87,6 +91,7 @@ class _Randomness:
     seed: int
     step: int
     first_image: int
+    counter: object = None
     drawn: int = 0                  # masks handed out so far: the n-th mask of a forward pass is its place
 
 
@@ -94,14 +99,15 @@ _randomness = ContextVar("minivit_randomness", default=None)
 
 
 @contextlib.contextmanager
-def randomness(seed, step=0, first_image=0):
+def randomness(seed, step=0, first_image=0, counter=None):
     """A block in which layers may draw masks: `with randomness(seed=0, step=3): model(images)`.
 
     Entering it again with the same numbers draws the same masks. first_image: index, in the whole batch, of the first
-    image that the block's forward pass sees, so that a micro-batch draws its own part of the batch's masks.
+    image that the block's forward pass sees, so that a micro-batch draws its own part of the batch's masks. counter:
+    see Draw.
     """
     _word("seed", seed), _word("step", step), _word("first_image", first_image)
-    token = _randomness.set(_Randomness(seed, step, first_image))
+    token = _randomness.set(_Randomness(seed, step, first_image, counter))
     try:
         yield
     finally:
@@ -119,4 +125,4 @@ def next_draw(what):
                            f"`with minivit.randomness(seed=0):`, or switch the model to evaluation with model.eval()")
     state = replace(state, drawn=state.drawn + 1)
     _randomness.set(state)
-    return Draw(state.seed, state.step, f"mask {state.drawn}", state.first_image)
+    return Draw(state.seed, state.step, f"mask {state.drawn}", state.first_image, state.counter)

@@ -77,6 +77,7 @@ class Tensor:
     device = property(lambda self: device_of(self.data), doc='Where the elements are: "cpu", "cuda" or "cuda:1".')
     edge = property(lambda self: self if self._node is None else (self._node, self._index),
                     doc="Where its gradient goes on the tape.")
+    has_hooks = property(lambda self: bool(self._hooks), doc="Whether hooks wait for the gradient of this leaf.")
     is_leaf = property(lambda self: self._node is None, doc="Whether it was made by hand, not by an operation.")
     T = property(lambda self: self.transpose(), doc="The axes in reverse order.")
 

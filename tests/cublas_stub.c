@@ -9,7 +9,7 @@
 typedef struct cublasContext *cublasHandle_t;
 typedef struct CUstream_st *cudaStream_t;
 typedef int cublasStatus_t, cublasOperation_t, cudaDataType, cublasComputeType_t, cublasGemmAlgo_t, libraryPropertyType;
-enum { CUDA_R_32F = 0, CUDA_R_64F = 1, CUBLAS_COMPUTE_32F = 68, CUBLAS_COMPUTE_32F_FAST_TF32 = 77,
+enum { CUDA_R_32F = 0, CUDA_R_64F = 1, CUDA_R_16BF = 14, CUBLAS_COMPUTE_32F = 68, CUBLAS_COMPUTE_32F_FAST_TF32 = 77,
        CUBLAS_COMPUTE_64F = 70, CUBLAS_GEMM_DEFAULT = -1, CUBLAS_OP_N = 0, CUBLAS_OP_T = 1,
        CUBLAS_STATUS_SUCCESS = 0, CUBLAS_STATUS_NOT_INITIALIZED = 1, CUBLAS_STATUS_INVALID_VALUE = 7,
        CUBLAS_STATUS_NOT_SUPPORTED = 15 };
@@ -44,16 +44,23 @@ cublasStatus_t cublasGetProperty(libraryPropertyType which, int *value) {
     return CUBLAS_STATUS_SUCCESS;
 }
 
-#define MULTIPLY(number)                                                                                             \
+static double from_float(const float *x) { return *x; }
+static double from_double(const double *x) { return *x; }
+static double from_bf16(const unsigned short *x) {
+    union { unsigned bits; float number; } both = { (unsigned)*x << 16 };
+    return both.number;
+}
+
+#define MULTIPLY(factor, number, value)                                                                              \
     for (long long batch = 0; batch < batchCount; batch++)                                                          \
         for (int j = 0; j < n; j++)                                                                                  \
             for (int i = 0; i < m; i++) {                                                                            \
-                const number *a = (const number *)A + batch * strideA, *b = (const number *)B + batch * strideB;    \
+                const factor *a = (const factor *)A + batch * strideA, *b = (const factor *)B + batch * strideB;    \
                 number *c = (number *)C + batch * strideC + i + (long long)j * ldc;                                  \
                 double sum = 0;                                                                                      \
                 for (int l = 0; l < k; l++)                                                                          \
-                    sum += (double)a[transa == CUBLAS_OP_N ? i + (long long)l * lda : l + (long long)i * lda] *      \
-                           b[transb == CUBLAS_OP_N ? l + (long long)j * ldb : j + (long long)l * ldb];               \
+                    sum += value(a + (transa == CUBLAS_OP_N ? i + (long long)l * lda : l + (long long)i * lda)) *    \
+                           value(b + (transb == CUBLAS_OP_N ? l + (long long)j * ldb : j + (long long)l * ldb));     \
                 number times = *(const number *)beta;                                                                \
                 *c = (number)(*(const number *)alpha * sum + (times == 0 ? 0 : times * *c));                         \
             }
@@ -70,12 +77,15 @@ cublasStatus_t cublasGemmStridedBatchedEx(
         return CUBLAS_STATUS_NOT_INITIALIZED;
     if (lda < (transa == CUBLAS_OP_N ? m : k) || ldb < (transb == CUBLAS_OP_N ? k : n) || ldc < m || lda < 1 || ldb < 1)
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (Atype != Btype || Atype != Ctype || algo != CUBLAS_GEMM_DEFAULT)
+    if (Atype != Btype || algo != CUBLAS_GEMM_DEFAULT)
         return CUBLAS_STATUS_NOT_SUPPORTED;
-    if (Atype == CUDA_R_32F && (computeType == CUBLAS_COMPUTE_32F || computeType == CUBLAS_COMPUTE_32F_FAST_TF32)) {
-        MULTIPLY(float)
-    } else if (Atype == CUDA_R_64F && computeType == CUBLAS_COMPUTE_64F) {
-        MULTIPLY(double)
+    if (Atype == CUDA_R_32F && Ctype == CUDA_R_32F &&
+        (computeType == CUBLAS_COMPUTE_32F || computeType == CUBLAS_COMPUTE_32F_FAST_TF32)) {
+        MULTIPLY(float, float, from_float)
+    } else if (Atype == CUDA_R_64F && Ctype == CUDA_R_64F && computeType == CUBLAS_COMPUTE_64F) {
+        MULTIPLY(double, double, from_double)
+    } else if (Atype == CUDA_R_16BF && Ctype == CUDA_R_32F && computeType == CUBLAS_COMPUTE_32F) {
+        MULTIPLY(unsigned short, float, from_bf16)
     } else
         return CUBLAS_STATUS_NOT_SUPPORTED;
     return CUBLAS_STATUS_SUCCESS;

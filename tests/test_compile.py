@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from minivit import ops, optim
+from minivit import cuda, ops, optim
 from minivit.cuda import compile as ring
 from minivit.cuda.kernels import FILES
 from minivit.cuda.source import source
 
 README = Path(ops.__file__).with_name("README.md")
-KERNELS = [FILES[path.name] for room in (ops, optim) for path in sorted(Path(room.__file__).parent.glob("*.cu"))]
+KERNELS = [FILES[path.name] for room in (cuda, ops, optim) for path in sorted(Path(room.__file__).parent.glob("*.cu"))]
 REGISTERS = {"attention": 200, "": 64}          # ceilings; attention's tiles live in registers
 SHARED = 64 << 10                               # bytes that a block can have on sm_75
 
@@ -37,6 +37,18 @@ def test_the_readme_shows_the_figures(rows):
         pytest.skip(f"the README has the figures of another compiler than {version}")
     missing = [line for line in ring.table(rows) if line not in text]
     assert not missing, "put this table into minivit/ops/README.md:\n" + "\n".join(ring.table(rows))
+
+
+@needs_nvrtc
+def test_what_the_compiler_said_is_kept(tmp_path, monkeypatch):
+    path = tmp_path / "own.cu"
+    path.write_text('extern "C" __global__ void f(float* x) { x[threadIdx.x] = N; }\n')
+    monkeypatch.setattr(ring, "cache_folder", lambda: tmp_path)
+    first = ring.compiled(path, {"N": 3}, "sm_80")
+    kept, = tmp_path.glob("own-sm_80-*.log")
+    kept.write_text(kept.read_text().replace(f"Used {first['f'].registers} registers", "Used 99 registers"))
+    assert ring.compiled(path, {"N": 3}, "sm_80")["f"].registers == 99
+    assert ring.compiled(path, {"N": 4}, "sm_80") == first and len(list(tmp_path.glob("*.log"))) == 2
 
 
 @needs_nvrtc

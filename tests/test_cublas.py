@@ -176,7 +176,7 @@ def test_float32_stays_float32():
     ((2, 3, 4), (3, 4, 5), {}, ValueError, "broadcast"),
     ((3, 4), (4, 5), dict(out=np.zeros((5, 3))), ValueError, r"has the shape \(3, 5\), and out has \(5, 3\)"),
     ((3, 4), (4, 5), dict(out=np.zeros((3, 5), np.float32)), TypeError, "into float32: all must be float32"),
-    ((3, 4), (4, 5), dict(compute="fp16"), ValueError, "'fp16': a product is computed in fp32 or tf32"),
+    ((3, 4), (4, 5), dict(compute="fp16"), ValueError, "'fp16': a product is computed in fp32, tf32, bf16"),
     ((3, 4), (4, 5), dict(beta=1.0), ValueError, "beta = 1.0 times which array"),
 ])
 def test_what_does_not_fit_is_refused(a, b, options, error, words):
@@ -280,10 +280,29 @@ def test_gradients_are_added_up_in_place(device):
 
 
 def test_the_way_of_computing_is_passed_on(device, stub):
-    for dtype, compute, expected in ((np.float32, "fp32", 68), (np.float32, "tf32", 77), (np.float64, "tf32", 70)):
+    for dtype, compute, expected in ((np.float32, "fp32", 68), (np.float32, "tf32", 77), (np.float64, "tf32", 70),
+                                     (np.float64, "bf16", 70)):
         a = device.asarray(normal(3, 3, dtype=dtype))
         matmul(a, a, compute=compute)
         assert stub.counts.compute == expected
+
+
+@pytest.mark.parametrize("a, b, calls, copies", LAYOUTS.values(), ids=LAYOUTS)
+def test_products_of_bf16_are_those_of_rounded_factors(a, b, calls, copies, device, stub, monkeypatch):
+    """The bits are rounded by NumPy here; the kernel that does it has a test of its own."""
+    monkeypatch.setattr(products, "to_bf16", lambda x: device.asarray(rounded(np.asarray(x))[1]))
+    a, b = (device.asarray(_as_float32(x)) for x in (a, b))
+    found = matmul(a, b, compute="bf16")
+    expected = rounded(np.asarray(a))[0].astype(np.float64) @ rounded(np.asarray(b))[0].astype(np.float64)
+    assert found.dtype == np.float32 and stub.counts.compute == 68
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def rounded(x):
+    """(float32 numbers with 8 bits of mantissa, these bits as uint16) by adding and taking away a multiple."""
+    scale = np.exp2(np.floor(np.log2(np.abs(x) + (x == 0))) - 7)                # between neighbours of bf16
+    near = (np.round(x.astype(np.float64) / scale) * scale).astype(np.float32)  # halves to even
+    return near, (near.view(np.uint32) >> 16).astype(np.uint16)
 
 
 def test_a_stream_has_one_handle_with_its_own_workspace(device, stub):

@@ -97,14 +97,15 @@ def test_a_step_of_every_kind_of_model_is_that_of_the_cpu(cuda, name, changes, l
 
 
 def test_a_step_makes_the_host_wait_once(standin):
-    """Once, to read loss, correct and norm together; only a batch's images and labels are copied to the device."""
+    """Once, to read loss, correct and norm together; only a batch's images and labels, and the step's own numbers, are
+    copied to the device."""
     model = create("vit_nano_patch7_28", **NOISY).to("cuda")
     steps = train_epoch(model, Conveyor("cuda")(batches_of(4)), smooth("cuda"), AdamW(model), lambda step: 1e-3, 0.5)
     next(steps)                                                             # which makes the buffers
     before = replace(standin)
     for number, _ in enumerate(steps, 1):
         assert standin.synchronisations - before.synchronisations == number
-        assert standin.copies_to_device - before.copies_to_device == 2 * number
+        assert standin.copies_to_device - before.copies_to_device == 3 * number
 
 
 def test_a_look_in_between_is_counted(standin):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minivit import Tensor, ops, randomness, using
-from minivit.backend import to_device, to_host, why_no_cuda
+from minivit.backend import device_of, to_device, to_host, why_no_cuda
 from minivit.cuda import checking, emulate, verified, why_no_checks, why_no_emulator
 from minivit.cuda.kernels import FILES
 from minivit.function import Context
@@ -20,7 +20,7 @@ from minivit.nn import Parameter
 from minivit.ops.attention import Attention
 from minivit.ops.dropout import Dropout
 from minivit.optim import Adam, AdamW
-from minivit.optim.flat import adam_step
+from minivit.optim.flat import adam_numbers, adam_step
 from minivit.streams import Draw, stream
 
 CLOSE = 1e-5            # of an array's largest number, against the definition in float64
@@ -145,6 +145,11 @@ def test_attention_drops_what_numpy_drops(draw, device):
 
 # One step of Adam for a whole group
 
+def step(p, g, m, v, factor, t, weight_decay, decoupled):
+    numbers = to_device(np.array(adam_numbers(t, 0.1, (0.9, 0.999), weight_decay, decoupled)), device_of(p))
+    adam_step(p, g, m, v, factor, numbers, (0.9, 0.999), 1e-8, weight_decay, decoupled)
+
+
 @devices
 @pytest.mark.parametrize("decoupled", [True, False], ids=["AdamW", "Adam"])
 def test_a_step_of_adam_is_the_optimizers(decoupled, device, verdict):
@@ -157,7 +162,7 @@ def test_a_step_of_adam_is_the_optimizers(decoupled, device, verdict):
     optimizer.update(*truth, 0.1, {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.05})
     start = time.perf_counter()
     p, g, m, v, factor = on = [to_device(array, device) for array in (p, g, m, v, factor)]
-    adam_step(*on, t=3, lr=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05, decoupled=decoupled)
+    step(*on, 3, 0.05, decoupled)
     found = {"p": to_host(p), "m": to_host(m), "v": to_host(v)}
     off = error(found, {"p": truth[0], "m": truth[2], "v": truth[3]})
     assert off <= CLOSE
@@ -170,8 +175,7 @@ def test_a_step_of_adam_is_the_optimizers(decoupled, device, verdict):
 def test_a_step_with_a_factor_that_is_not_finite_changes_nothing(factor, device):
     before = stream(0, place="adam").random((4, 300)).astype(np.float32)
     on = [to_device(array.copy(), device) for array in before]
-    adam_step(*on, to_device(np.float32([factor]), device), t=1, lr=0.1, betas=(0.9, 0.999), eps=1e-8,
-              weight_decay=0.0, decoupled=True)
+    step(*on, to_device(np.float32([factor]), device), 1, 0.0, True)
     assert all(np.array_equal(to_host(found), array) for found, array in zip(on, before))
 
 
@@ -179,8 +183,7 @@ def test_a_step_with_a_factor_that_is_not_finite_changes_nothing(factor, device)
 def test_checked_mode_finds_nothing_in_a_step_of_adam():
     arrays = list(np.ones((4, 300), np.float32))
     with checking() as report:
-        adam_step(*arrays, np.ones(1, np.float32), t=1, lr=0.1, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0,
-                  decoupled=True)
+        step(*arrays, np.ones(1, np.float32), 1, 0.0, True)
     assert not report.findings and all(count.coalescing <= WASTEFUL for count in report.lines.values()), report
 
 

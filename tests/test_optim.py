@@ -6,6 +6,7 @@ import pytest
 
 from minivit import Tensor, nn
 from minivit.models import create
+from minivit.nn import Parameter
 from minivit.optim import SGD, Adam, AdamW, decay_groups
 
 MAKERS = {
@@ -247,3 +248,20 @@ def test_positions_of_rows_and_columns_do_not_decay():
     groups = decay_groups(create("vit_nano_patch7_28", pos_embed="learned-2d", registers=2), 0.1)
     decayed, free = ({name for name, _ in group["params"]} for group in groups)
     assert {"pos_embed.x", "pos_embed.y", "cls_token", "reg_token"} <= free and "head.weight" in decayed
+
+
+def test_a_step_may_begin_before_its_gradients():
+    """`begin` sets the learning rate of the step that follows; a rate that `step` itself is given goes before it."""
+    found = []
+    for steps in (((None, 0.1), (None, 0.2), (None, 0.2)), ((0.1, None), (0.2, None), (None, None)),
+                  ((0.5, 0.1), (0.5, 0.2), (0.2, None))):
+        p = Parameter(np.float32([1, -2, 3]))
+        optimizer = AdamW([("p", p)])
+        for begun, given in steps:
+            if begun is not None:
+                optimizer.begin(begun)
+            p.grad = np.float32([1, 2, -1])
+            optimizer.step(given)
+        assert optimizer.steps == 3 and optimizer.lr == 0.2
+        found.append(p.data.tolist())
+    assert found[0] == found[1] == found[2]

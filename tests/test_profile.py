@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 
 from minivit import Tensor, ops
+from minivit.cuda import why_no_emulator
 from minivit.data import Batch
 from minivit.models import create
-from minivit.train import Classification, Workers
+from minivit.optim import AdamW
+from minivit.train import Classification, Workers, train_epoch
+from minivit.train.device import Conveyor
 from minivit.train.gradients import gradients
-from minivit.train.profile import Profile
+from minivit.train.profile import Profile, launches
+from minivit.train.replay import Replay
 from minivit.train.workers import parts
 
 SMALL = dict(embed_dim=16, num_heads=2, depth=2, drop_rate=0.1, attn_drop_rate=0.1, drop_path_rate=0.2, zero_head=False)
@@ -107,3 +111,45 @@ def test_the_command_prints_a_table(minivit):
     shares = [float(re.search(r"(-?[\d.]+)%", line).group(1)) for line in lines]
     assert lines[-1].startswith("all else") and sum(shares) == pytest.approx(100, abs=0.05 * len(shares) + 0.1)
     assert shares[:-1] == sorted(shares[:-1], reverse=True)
+
+
+# Launches on a GPU
+
+needs_emulator = pytest.mark.skipif(why_no_emulator() is not None, reason=str(why_no_emulator()))
+
+
+@needs_emulator
+def test_launches_are_counted_without_a_gpu(minivit):
+    status, printed, complaint = minivit("profile", "vit_nano_patch7_28", "--launches")
+    first, heads, *lines = printed.splitlines()
+    total = int(re.fullmatch(r"vit_nano_patch7_28: (\d+) launches a step on a GPU; as a CUDA graph, one", first)[1])
+    assert (status, complaint) == (0, "") and heads.split() == ["per", "step", "calls", "launches"]
+    rows = {tuple(line.split()[:2]): [int(word) for word in line.split()[2:4] if word.isdigit()] for line in lines}
+    assert rows["attention", "forward"] == [4, 4] and rows["attention", "backward"] == [4, 8]
+    assert rows["layernorm", "backward"] == [9, 18] and rows["linear", "forward"] == [18, 36]
+    assert total == sum(row[-1] for row in rows.values())
+
+
+@needs_emulator
+def test_a_recorded_step_is_as_many_launches_as_are_counted(standin):
+    """The graph holds what `launches` counts, no more and no less."""
+    batch = Batch(np.zeros((2, 1, 28, 28), np.float32), np.zeros(2, np.int64), np.arange(2))
+    _, _, total = launches(create("vit_nano_patch7_28", **SMALL), batch)
+    model = create("vit_nano_patch7_28", **SMALL).to("cuda")
+    optimizer = AdamW(model)
+    replay = Replay(model, optimizer, print)
+    list(train_epoch(model, Conveyor("cuda")([batch] * 3), Classification(), optimizer, lambda step: 1e-4, 1.0,
+                     run=replay))
+    (graph, _), = replay.graphs.recorded.values()
+    assert len(graph.actions) == total
+
+
+def test_on_a_gpu_times_and_launches_stand_side_by_side(cuda, minivit):
+    status, printed, complaint = minivit("profile", "vit_nano_patch7_28", "--device", "cuda", "--batch-size", "2",
+                                         "--steps", "1")
+    one, graph, total, heads, *lines = printed.splitlines()
+    assert (status, complaint) == (0, "")
+    assert re.fullmatch(r"vit_nano_patch7_28, batch 2, launch by launch: [\d.]+ ms a step, \d+ images/s", one)
+    assert "as a CUDA graph: " in graph and "launches a step" in total and heads.split()[-1] == "ms"
+    rows = {tuple(line.split()[:2]): line.split()[2:] for line in lines}
+    assert rows["attention", "forward"][:2] == ["4", "4"] and float(rows["attention", "forward"][2]) > 0

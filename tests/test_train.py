@@ -28,7 +28,7 @@ def test_train_epoch_is_the_textbook_loop():
     lines = inspect.getsource(train_epoch).split('"""')[2].strip().splitlines()
     assert len(lines) <= 25
     order = [next(i for i, line in enumerate(lines) if word in line) for word in
-             ("for batch in", "zero_grad()", "gradients(", "clip_factor(", "optimizer.step(", "yield")]
+             ("zero_grad()", "gradients(", "clip_factor(", "optimizer.step(", "for batch in", "schedule(", "yield")]
     assert order == sorted(order)
 
 

@@ -7,7 +7,6 @@ import contextlib
 import math
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from minivit import Tensor, ops
 from minivit.data import Batch
@@ -166,6 +165,7 @@ class _NumPyPeer:
         self.optimizer, self.grads = _NumPyAdamW(self.arrays), {}
 
     def running(self):
+        from threadpoolctl import threadpool_limits         # not at the top: a GPU's benchmarks do without
         return threadpool_limits(self.threads, user_api="blas")
 
     def gradient(self, name):

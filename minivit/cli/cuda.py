@@ -10,8 +10,9 @@ import numpy as np
 from minivit.cli.compare import shape
 from minivit.cli.gradcheck import cases_of
 from minivit.cli.options import ActionParser
-from minivit.cli.own_kernels import EXAMPLES, add_launch, launch, line_of
+from minivit.cli.own_kernels import EXAMPLES, add_launch, launch, line_of, refuse_launch
 from minivit.cuda import checking, why_no_checks
+from minivit.cuda.bf16 import from_bf16, to_bf16
 from minivit.cuda.compile import ARCHITECTURES, report, table, why_no_compiler
 from minivit.cuda.kernels import FILES
 from minivit.function import FUNCTIONS
@@ -19,6 +20,7 @@ from minivit.gradcheck import compare
 from minivit.gradcheck.kernel_cases import KERNEL_CASES, kernel_error
 from minivit.nn.module import Parameter
 from minivit.optim import AdamW
+from minivit.optim.flat import adam_numbers
 from minivit.streams import stream
 from minivit.weights import write_atomic
 
@@ -61,6 +63,8 @@ def _check(arguments):
         raise ValueError("name a .cu file, or check --all of minivit's kernels")
     if arguments.json and not arguments.all:
         raise ValueError("--json goes with --all")
+    if arguments.all:
+        refuse_launch(arguments)
     _refuse(why_no_checks())
     if arguments.all:
         return _check_all(arguments.json)
@@ -88,7 +92,8 @@ def _our_folders():
 
 def _check_all(file):
     findings = wrong = 0
-    worst, runs = 0.0, {name: partial(kernel_error, name) for name in KERNEL_CASES} | {"adamw": _adamw_error}
+    worst, runs = 0.0, {name: partial(kernel_error, name) for name in KERNEL_CASES}
+    runs |= {"adamw": _adamw_error, "bf16": _bf16_error}
     for name, run in runs.items():
         with checking() as found:
             error = run()
@@ -96,7 +101,10 @@ def _check_all(file):
         findings, wrong, worst = findings + len(found.findings), wrong + bad, float(np.maximum(worst, error))
         print(f"{'WRONG' if bad else 'ok   '} {name:<28}{error:8.1e}")
         _print_findings(found.findings, _our_folders())
-    kernels = {kernel for own in FILES.values() for _, _, kernel in own.functions}
+    kernels = _launched()
+    for kernel in sorted(_declared() - kernels):
+        wrong += 1
+        print(f"WRONG no run launches {kernel}")
     print(f"{len(kernels)} kernels in {len(runs)} runs: {findings} found, largest relative error {worst:.1e}; "
           f"tolerance {TOLERANCE:.0e}; {wrong} wrong")
     if file:
@@ -105,11 +113,21 @@ def _check_all(file):
     return 1 if wrong else 0
 
 
+def _declared():
+    return {kernel for own in FILES.values() for kernel in own.declared}
+
+
+def _launched():
+    return {kernel for own in FILES.values() for _, _, kernel in own.functions}
+
+
 class _AdamWByKernel(AdamW):
     """AdamW whose steps are the kernel's on the host too."""
 
     def step_on_host(self, group, lr, factor):
-        self.step_on_device(group, lr, np.full(1, factor, np.float32))
+        options = group.options
+        numbers = adam_numbers(self.steps, lr, options["betas"], options["weight_decay"], self.decoupled)
+        self.step_on_device(group, np.array([lr, *numbers]), np.full(1, factor, np.float32))
 
 
 def _adamw_error(size=1000, steps=3):
@@ -126,6 +144,14 @@ def _adamw_error(size=1000, steps=3):
     return float(np.max(np.abs(ends[0] - ends[1])) / np.max(np.abs(ends[1])))
 
 
+def _bf16_error(size=1000):
+    """How far rounded numbers are from those with 8 bits of mantissa in float64."""
+    x = stream(0, place="bf16").standard_normal(size, dtype=np.float32)
+    mantissa, exponent = np.frexp(x.astype(np.float64))
+    expected = np.ldexp(np.rint(mantissa * 256) / 256, exponent)
+    return float(np.max(np.abs(from_bf16(to_bf16(x)) - expected)) / np.max(np.abs(expected)))
+
+
 def _profile(arguments):
     _refuse(why_no_checks())
     if arguments.what.endswith(".cu"):
@@ -135,6 +161,7 @@ def _profile(arguments):
         with checking() as found:
             launch(arguments)
     else:
+        refuse_launch(arguments)
         title, run = _run_of(arguments.what, arguments.shape)
         folders = _our_folders()
         print(f"{title}, forward and backward")

@@ -1,16 +1,20 @@
 """What NVIDIA's compiler says of a kernel, without a GPU: it need not have one to compile for one.
 
-- `compiled(path, constants, arch)`: {kernel: Listing} of a `.cu` file for one architecture
+- `compiled(path, constants, arch)`: {kernel: Listing} of a `.cu` file for one architecture; what the compiler said is
+  kept in the user's cache
 - `report(files)`: registers, shared memory, spills and occupancy of every kernel; `table(rows)` prints it
 - `why_no_compiler()`: None where NVRTC is there, else the reason and what to install
 
 The text goes through NVRTC to machine code with CuPy's own options, so that what passes here is what a GPU runs.
 """
+import hashlib
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from minivit.atomic import write_atomic
+from minivit.cuda.emulator.build import cache_folder
 from minivit.cuda.source import source
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90")         # Turing (T4), Ampere (A100), Hopper (H100)
@@ -60,20 +64,31 @@ def compiler_version():
 
 def compiled(path, constants=None, arch="sm_90"):
     """{kernel: Listing} of the `.cu` file at `path`. Raises ValueError with the compiler's words if it has errors."""
-    from cupy.cuda import nvrtc
-    program = nvrtc.createProgram(source(path, constants), Path(path).name, (), ())
-    try:
-        nvrtc.compileProgram(program, OPTIONS + (f"-arch={arch}",))
-        log = nvrtc.getProgramLog(program)
-    except nvrtc.NVRTCError as error:
-        raise ValueError(f"{Path(path).name} does not compile for {arch}:\n{nvrtc.getProgramLog(program)}") from error
-    finally:
-        nvrtc.destroyProgram(program)
-    found = {}
-    for name, *local, registers, rest in ENTRY.findall(log):
+    text, found = source(path, constants), {}
+    for name, *local, registers, rest in ENTRY.findall(_log(text, Path(path).name, arch)):
         shared = re.search(r"(\d+) bytes smem", rest)
         found[name] = Listing(int(registers), int(shared[1]) if shared else 0, max(map(int, local)))
     return found
+
+
+def _log(text, name, arch):
+    """What the compiler says of a text that it accepts."""
+    from cupy.cuda import nvrtc
+    options = OPTIONS + (f"-arch={arch}",)
+    digest = hashlib.sha256(f"{compiler_version()} {options} {text}".encode()).hexdigest()[:24]
+    kept = cache_folder() / f"{Path(name).stem}-{arch}-{digest}.log"
+    if kept.exists():
+        return kept.read_text(encoding="utf-8")
+    program = nvrtc.createProgram(text, name, (), ())
+    try:
+        nvrtc.compileProgram(program, options)
+        log = nvrtc.getProgramLog(program)
+    except nvrtc.NVRTCError as error:
+        raise ValueError(f"{name} does not compile for {arch}:\n{nvrtc.getProgramLog(program)}") from error
+    finally:
+        nvrtc.destroyProgram(program)
+    write_atomic(kept, log.encode())
+    return log
 
 
 @dataclass(frozen=True)

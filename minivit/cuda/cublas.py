@@ -19,9 +19,10 @@ import threading
 from minivit.backend import on, xp_of
 
 WORKSPACE = 32 * 2**20                              # bytes; what NVIDIA recommends for its newer GPUs
-COMPUTE = {"fp32": 68, "tf32": 77}                  # cublasComputeType_t: CUBLAS_COMPUTE_32F, ..._32F_FAST_TF32
+COMPUTE = {"fp32": 68, "tf32": 77, "bf16": 68}      # cublasComputeType_t: CUBLAS_COMPUTE_32F, ..._32F_FAST_TF32
 TYPES = {"float32": (0, ctypes.c_float),            # cudaDataType: CUDA_R_32F, CUDA_R_64F; the type of alpha and beta
          "float64": (1, ctypes.c_double)}
+FACTORS = {name: kind for name, (kind, _) in TYPES.items()} | {"uint16": 14}        # bf16's bits: CUDA_R_16BF
 COMPUTE_64F = 70
 DEFAULT_ALGORITHM = -1                              # CUBLAS_GEMM_DEFAULT
 
@@ -107,9 +108,9 @@ class Handle:
         library.call("cublasSetStream_v2", self._handle, stream)
         library.call("cublasSetWorkspace_v2", self._handle, workspace.data.ptr, workspace.nbytes)
 
-    def gemm(self, calls, a, b, out, dtype, alpha, beta, compute):
-        """Carry out a plan on the arrays at the addresses a, b and out, all of `dtype`."""
-        kind, number = TYPES[dtype.name]
+    def gemm(self, calls, a, b, out, factors, dtype, alpha, beta, compute):
+        """Carry out a plan on the arrays at the addresses a and b, of type `factors`, and out, of `dtype`."""
+        factor, (kind, number) = FACTORS[factors.name], TYPES[dtype.name]
         how = COMPUTE_64F if dtype.name == "float64" else COMPUTE[compute]
         alpha, beta = number(alpha), number(beta)
         for call in calls:
@@ -117,8 +118,8 @@ class Handle:
             self._library.call(
                 "cublasGemmStridedBatchedEx", self._handle, call.a.transposed, call.b.transposed,
                 call.rows, call.columns, call.inner, ctypes.byref(alpha),
-                A + call.a.offset * dtype.itemsize, kind, call.a.leading, call.a.step,
-                B + call.b.offset * dtype.itemsize, kind, call.b.leading, call.b.step, ctypes.byref(beta),
+                A + call.a.offset * factors.itemsize, factor, call.a.leading, call.a.step,
+                B + call.b.offset * factors.itemsize, factor, call.b.leading, call.b.step, ctypes.byref(beta),
                 out + call.c.offset * dtype.itemsize, kind, call.c.leading, call.c.step,
                 call.batch, how, DEFAULT_ALGORITHM)
 
@@ -134,12 +135,12 @@ def library():
 
 
 def gemm(calls, a, b, out, alpha=1.0, beta=0.0, compute="fp32"):
-    """Carry out a plan on CuPy arrays, on the current stream of their device."""
+    """Carry out a plan on CuPy arrays, on the current stream of their device. a and b may be bf16, as uint16."""
     xp = xp_of(a, b, out)
     with on(out):
         stream = xp.cuda.get_current_stream().ptr
         handle = _handles.get((out.device.id, stream)) or _make_handle(xp, out.device.id, stream)
-        handle.gemm(calls, a.data.ptr, b.data.ptr, out.data.ptr, out.dtype, alpha, beta, compute)
+        handle.gemm(calls, a.data.ptr, b.data.ptr, out.data.ptr, a.dtype, out.dtype, alpha, beta, compute)
 
 
 def _make_handle(xp, device, stream):

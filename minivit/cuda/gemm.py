@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minivit.cuda.bf16 import from_bf16
+
 LIMIT = 2**31 - 1       # BLAS counts rows, columns and batches in C ints
 
 
@@ -164,13 +166,15 @@ def _merged(axes):
 def on_host(calls, a, b, out, alpha=1.0, beta=0.0, compute="fp32"):
     """The calls of a plan on NumPy arrays, as a BLAS carries them out: from addresses and leading dimensions alone.
 
-    NumPy computes in the arrays' own precision, whatever `compute` says.
+    NumPy computes in the arrays' own precision, whatever `compute` says; in float32 where a and b are bf16.
     """
     for call in calls:
         first, second = (a, b) if call.swapped else (b, a)
         A = _by_columns(first, call.a, call.rows, call.inner, call.batch)
         B = _by_columns(second, call.b, call.inner, call.columns, call.batch)
         C = _by_columns(out, call.c, call.rows, call.columns, call.batch)
+        if A.dtype == np.uint16:
+            A, B = from_bf16(A), from_bf16(B)
         product = alpha * (A @ B)
         C[...] = product if beta == 0 else product + beta * C
 

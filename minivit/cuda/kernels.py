@@ -18,7 +18,7 @@ from minivit.cuda.signature import arguments, kernels_of
 from minivit.cuda.source import source
 
 FILES = {}              # name -> Kernels, of every `.cu` file whose operation was imported
-USUAL_SHARED = 48 * 1024        # bytes of shared memory that a block may have without asking for more
+USUAL_SHARED = 47 * 1024        # bytes that a block may have without asking: 48 KB, less 1 KB for static variables
 
 
 class Kernels:

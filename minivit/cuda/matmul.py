@@ -5,24 +5,31 @@ captured into a CUDA graph. So the product is planned here (gemm.py) and carried
 or by the array module's own `gemm`, if it has one: that is how a stand-in for a device computes without a GPU. NumPy
 arrays are multiplied by the same plan, for whoever wants to see it work.
 """
+from contextvars import ContextVar
+
 import numpy as np
 
 from minivit.backend import on, xp_of
 from minivit.cuda import cublas
+from minivit.cuda.bf16 import to_bf16
 from minivit.cuda.gemm import View, on_host, plan
 
+PRECISION = ContextVar("minivit_precision", default="fp32")     # of products of float32: see modes.precision
 
-def matmul(a, b, out=None, alpha=1.0, beta=0.0, compute="fp32"):
+
+def matmul(a, b, out=None, alpha=1.0, beta=0.0, compute=None):
     """out = alpha a @ b + beta out, for a (..., n, k), b (..., k, m), out (..., n, m) on one device; returns out.
 
     Leading axes broadcast. A vector is a row on the left and a column on the right, as in NumPy. With beta = 1,
     gradients are added up where they lie. Without `out` the result is a new array; with it, `out` must share no memory
-    with a or b. compute: "fp32", or "tf32", which rounds the factors to 10 bits of mantissa and is several times faster
-    on GPUs from 2020 on. float64 is multiplied in float64.
+    with a or b. compute: "fp32"; "tf32", which rounds the factors to 10 bits of mantissa, or "bf16", to 7, for the
+    tensor cores of GPUs from 2020 on (sums are float32's in all); by default what the block `precision` says. float64
+    is multiplied in float64.
 
     Raises TypeError for other dtypes and for arrays on several devices, ValueError for shapes or settings that do not
     fit.
     """
+    compute = PRECISION.get() if compute is None else compute
     if a.ndim == 1:
         product = matmul(a[None, :], b, None if out is None else out[..., None, :], alpha, beta, compute)
         return product[..., 0, :] if b.ndim > 1 else product[..., 0]
@@ -37,6 +44,8 @@ def matmul(a, b, out=None, alpha=1.0, beta=0.0, compute="fp32"):
         if a.shape[-1] == 0:                        # sums of nothing
             out[...] = 0 if beta == 0 else beta * out
             return out
+        if compute == "bf16" and a.dtype == np.float32:
+            a, b = to_bf16(a), to_bf16(b)
         a, b = (x if _view(x).readable else xp.ascontiguousarray(x) for x in (a, b))
         target = out if _view(out).readable else xp.array(out, order="C")
         calls = plan(_view(a), _view(b), _view(target))
@@ -55,7 +64,7 @@ def _view(x):
 def _checked_shape(a, b, out, beta, compute):
     """The shape of the product."""
     if compute not in cublas.COMPUTE:
-        raise ValueError(f"compute={compute!r}: a product is computed in {' or '.join(cublas.COMPUTE)}")
+        raise ValueError(f"compute={compute!r}: a product is computed in {', '.join(cublas.COMPUTE)}")
     into = a.dtype if out is None else out.dtype
     if not a.dtype == b.dtype == into or a.dtype.name not in cublas.TYPES:
         raise TypeError(f"a product of {a.dtype} and {b.dtype} into {into}: all must be float32, or all float64; "

@@ -33,6 +33,11 @@ def watching(watcher):
     return holding(_watcher, lambda module, call: watcher(module, lambda: outer(module, call)))
 
 
+def watched():
+    """Whether somebody watches calls of modules here."""
+    return _watcher.get() is not None
+
+
 class Parameter(Tensor):
     """A Tensor that requires a gradient and that a Module finds among its attributes."""
 

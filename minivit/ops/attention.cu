@@ -192,7 +192,7 @@ __device__ __forceinline__ void drop(float (&s)[R][C], const unsigned char* kept
 // y, and lse (B, H, N), each row's log-sum-exp of the scores.
 //
 // mask: null, or with strides of 0 where it is broadcast. p: the share of the weights that is dropped; keep_scale:
-// 1 / (1 - p); seed, place, first_block, step: where its numbers begin (see philox.cuh).
+// 1 / (1 - p); seed, place, first_block, *step: where its numbers begin (see philox.cuh).
 // Shared memory: one tile of rows, one of columns, the weights.
 extern "C" __global__ void __launch_bounds__(128, 3) attention_forward(
     const float* __restrict__ q, const float* __restrict__ k, const float* __restrict__ v,
@@ -204,7 +204,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) attention_forward(
     long long mask_stride_b, long long mask_stride_h, int mask_stride_n, int mask_stride_m,
     long long y_stride_b, long long y_stride_h, long long y_stride_n,
     float p, float keep_scale, unsigned long long seed, unsigned long long place, unsigned long long first_block,
-    unsigned long long step)
+    const unsigned long long* __restrict__ step)
 {
     extern __shared__ __align__(16) float shared[];
     __shared__ unsigned char kept[ROWS * (COLS / 8 + 1)];
@@ -232,7 +232,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) attention_forward(
         __syncthreads();                                            // the values before may still be being read
         load(columns, k, k_stride_m, start, COLS, M, K);
         if (p > 0)
-            draw(kept, ROWS, COLS, first_number, M, seed, place, first_block, step, p);
+            draw(kept, ROWS, COLS, first_number, M, seed, place, first_block, *step, p);
         __syncthreads();
         float s[R][C] = {};
         add_products(s, queries, columns);
@@ -292,7 +292,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) attention_backward_q(
     long long y_stride_b, long long y_stride_h, long long y_stride_n,
     long long dq_stride_b, long long dq_stride_h, long long dq_stride_n,
     float p, float keep_scale, unsigned long long seed, unsigned long long place, unsigned long long first_block,
-    unsigned long long step)
+    const unsigned long long* __restrict__ step)
 {
     extern __shared__ __align__(16) float shared[];
     __shared__ unsigned char kept[ROWS * (COLS / 8 + 1)];
@@ -330,7 +330,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) attention_backward_q(
         __syncthreads();                                            // the keys before may still be being read
         load(columns, v, v_stride_m, start, COLS, M, K);
         if (p > 0)
-            draw(kept, ROWS, COLS, first_number, M, seed, place, first_block, step, p);
+            draw(kept, ROWS, COLS, first_number, M, seed, place, first_block, *step, p);
         __syncthreads();
         float dp[R][C] = {}, s[R][C] = {};
         add_products(dp, dys, columns);
@@ -366,7 +366,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) attention_backward_kv(
     long long mask_stride_b, long long mask_stride_h, int mask_stride_n, int mask_stride_m,
     long long dk_stride_b, long long dk_stride_h, long long dk_stride_m,
     float p, float keep_scale, unsigned long long seed, unsigned long long place, unsigned long long first_block,
-    unsigned long long step)
+    const unsigned long long* __restrict__ step)
 {
     extern __shared__ __align__(16) float shared[];
     __shared__ unsigned char kept[COLS * (ROWS / 8 + 1)];
@@ -394,7 +394,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) attention_backward_kv(
         __syncthreads();                                            // the columns before may still be being read
         load(columns, dy, dy_stride_n, start, COLS, N, K);
         if (p > 0)
-            draw(kept, COLS, ROWS, first_number, M, seed, place, first_block, step, p);
+            draw(kept, COLS, ROWS, first_number, M, seed, place, first_block, *step, p);
         __syncthreads();
         float dp[R][C] = {}, s[R][C] = {};
         add_products(dp, values, columns);

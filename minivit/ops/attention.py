@@ -21,7 +21,7 @@ import numpy as np
 from minivit.backend import xp_of
 from minivit.function import Function
 from minivit.ops.combine import where
-from minivit.ops.dropout import check_probability, dropout as drop, keep_mask
+from minivit.ops.dropout import address, check_probability, dropout as drop, keep_mask
 from minivit.ops.softmax import softmax
 from minivit.ops.tiles import heads_side_by_side, launch_heads, mask_and_strides, strides, tokens_whole
 from minivit.streams import next_draw
@@ -88,7 +88,7 @@ class Attention(Function):
         y, lse = heads_side_by_side(q), xp_of(q).empty((B, H, N), q.dtype)
         mask, ctx.mask_strides = mask_and_strides(mask, (B, H, N, M))
         ctx.sizes = H, N, M, K, 1 / math.sqrt(K)
-        ctx.dropout = dropout, 1 / (1 - dropout), *(draw.address(H * N * M) if dropout else (0, 0, 0, 0))
+        ctx.dropout = dropout, 1 / (1 - dropout), *(address(draw, H * N * M, q) if dropout else (0, 0, 0, None))
         launch_heads("attention_forward", B * H, N, K, (
             q, k, v, mask, y, lse, *ctx.sizes, *strides(q, k, v), *ctx.mask_strides, *strides(y), *ctx.dropout))
         ctx.save(q, k, v, mask, y, lse)

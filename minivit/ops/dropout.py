@@ -13,6 +13,8 @@ arXiv 1603.09382. Lesson 10.
 import math
 from pathlib import Path
 
+import numpy as np
+
 from minivit.backend import beside, xp_of
 from minivit.cuda.kernels import Kernels, ceil_div
 from minivit.function import Function
@@ -63,8 +65,14 @@ def _dropped(x, p, draw, shape):
     x = xp.ascontiguousarray(x)
     y, per_image = xp.empty_like(x), math.prod(x.shape[1:])
     KERNELS.launch("dropout" if shape == x.shape else "drop_path", len(x) * ceil_div(per_image, 1024), 128,
-                   (x, y, per_image, p, 1 / (1 - p), *draw.address(math.prod(shape[1:]))))
+                   (x, y, per_image, p, 1 / (1 - p), *address(draw, math.prod(shape[1:]), x)))
     return y
+
+
+def address(draw, per_image, x):
+    """What a kernel draws the numbers of a mask from: seed, place, first block, and the step as an array beside x."""
+    *first, step = draw.address(per_image)
+    return *first, beside(np.array([step], np.uint64), x) if draw.counter is None else draw.counter
 
 
 def check_probability(p, name):

@@ -9,7 +9,9 @@ that of TensorFlow's ExponentialMovingAverage. DeiT (arXiv 2012.12877) averages 
 """
 import contextlib
 
-from minivit.backend import copy_into, on
+import numpy as np
+
+from minivit.backend import copy_into, on, xp_of
 
 
 class EMA:
@@ -27,12 +29,20 @@ class EMA:
 
     def update(self):
         """Take in the weights after a step."""
-        t = self.optimizer.steps
-        share = 1 - min(self.decay, (1 + t) / (10 + t))
         for group, average in zip(self.optimizer.groups, self.averages):
-            for block in group.blocks():
-                part = average[block]
-                part += share * (group.data[block] - part)
+            with on(average):
+                share = self._share(average)
+                for block in group.blocks():
+                    part = average[block]
+                    part += share * (group.data[block] - part)
+
+    def _share(self, average):
+        """1 - d: a number, or on a GPU an array of one, from the step's number there (see numbers.py)."""
+        if self.optimizer.on_host:
+            t = self.optimizer.steps
+            return 1 - min(self.decay, (1 + t) / (10 + t))
+        t = self.optimizer.counter.astype(np.float64) + 1
+        return (1 - xp_of(t).minimum(self.decay, (1 + t) / (10 + t))).astype(average.dtype)
 
     @contextlib.contextmanager
     def applied(self):

@@ -11,10 +11,11 @@ import math
 
 import numpy as np
 
-from minivit.backend import copy_into, on, xp_of
+from minivit.backend import copy_into, device_of, on, xp_of
 from minivit.nn.module import Module
 from minivit.optim.clipping import clip_factor
-from minivit.optim.flat import adam_step
+from minivit.optim.flat import adam_numbers, adam_step
+from minivit.optim.numbers import Numbers
 from minivit.optim.packing import Group
 
 NO_DECAY = ("cls_token", "dist_token", "reg_token", "pos_embed")
@@ -65,12 +66,14 @@ class Optimizer:
                                      f"each its own name")
                 seen |= {name, id(parameter)}
             self.groups.append(Group(named, {"lr_scale": 1.0} | defaults | own, self.slots))
+        self.begun, self.numbers = False, None
+        if not self.on_host:
+            self.numbers = Numbers(np.shape(self.numbers_of_groups()), device_of(self.groups[0].data))
 
     def zero_grad(self):
         """Forget every gradient."""
         for group in self.groups:
-            for p, _, _ in group.views:
-                p.grad = None
+            group.zero_grad()
 
     def clip_factor(self, max_norm):
         """(norm, factor), as `clipping.clip_factor` finds them for all that is trained; `step` takes the factor."""
@@ -79,19 +82,45 @@ class Optimizer:
             return clip_factor([p for group in self.groups for p, _, _ in group.views], max_norm)
         return clip_factor(self.groups, max_norm)           # one reduction for each group, not for each parameter
 
+    def begin(self, lr=None):
+        """Set the learning rate of the next step (default: self.lr) ahead of it.
+
+        On a GPU, what the step needs of the host goes there now: `step` can then be recorded, and replayed.
+        """
+        self.lr, self.begun = self.lr if lr is None else lr, True
+        if not self.on_host:
+            self.numbers.send(self.steps, self.numbers_of_groups())
+
     def step(self, lr=None, factor=1.0):
-        """Change every parameter by its gradient times `factor`. lr: the learning rate of this step (default: self.lr).
+        """Change every parameter by its gradient times `factor`. lr: as for `begin`, which needs no call.
 
         factor: a number, or on a GPU an array of one number, as `clip_factor` returns it.
         """
-        self.lr = self.lr if lr is None else lr
-        self.steps += 1
+        if not self.begun or lr is not None:
+            self.begin(lr)
+        self.count_step()
         self.gather()
-        with on(self.groups[0].data):
-            factor = factor if self.on_host else self._checked(factor)
-            update = self.step_on_host if self.on_host else self.step_on_device
+        if self.on_host:
             for group in self.groups:
-                update(group, self.lr * group.options["lr_scale"], factor)
+                self.step_on_host(group, self.lr * group.options["lr_scale"], factor)
+            return
+        with on(self.groups[0].data):
+            factor = self._checked(factor)
+            for group, numbers in zip(self.groups, self.numbers.of_groups):
+                self.step_on_device(group, numbers, factor)
+
+    def count_step(self):
+        """Note that a step was taken: all that it changes on the host."""
+        self.steps, self.begun = self.steps + 1, False
+
+    @property
+    def counter(self):
+        """On a GPU, the number of the step that has begun, as an array of one uint64; else None."""
+        return None if self.numbers is None else self.numbers.counter
+
+    def numbers_of_groups(self):
+        """What changes from step to step, for each group: first the learning rate; a subclass may have more."""
+        return [[self.lr * group.options["lr_scale"]] for group in self.groups]
 
     @property
     def on_host(self):
@@ -111,8 +140,9 @@ class Optimizer:
                 gradient *= factor
             self.update(group.data[block], gradient, *state, lr, group.options)
 
-    def step_on_device(self, group, lr, factor):
-        """Update a group, unless `factor`, an array of one number, is not finite."""
+    def step_on_device(self, group, numbers, factor):
+        """Update a group, unless `factor`, an array of one number, is not finite. numbers: see `numbers_of_groups`."""
+        lr = numbers[0].astype(group.data.dtype)
         xp, arrays = xp_of(group.data), [group.data, *(group.state[slot] for slot in self.slots)]
         before = [array.copy() for array in arrays]
         self.update(group.data, group.grad * factor, *arrays[1:], lr, group.options)
@@ -149,7 +179,7 @@ class Optimizer:
         for name, array in own.items():
             if array.shape != state[name].shape:
                 raise ValueError(f"{name} has shape {state[name].shape}, expected {array.shape}")
-        self.steps = int(state["steps"])
+        self.steps, self.begun = int(state["steps"]), False
         for name, array in own.items():
             copy_into(array, state[name])
 
@@ -216,11 +246,17 @@ class Adam(Optimizer):
         root *= lr / (1 - beta1 ** self.steps)
         p -= root
 
-    def step_on_device(self, group, lr, factor):
+    def numbers_of_groups(self):
+        """The learning rate, and what the kernel of `step_on_device` reads."""
+        return [[lr, *adam_numbers(self.steps + 1, lr, group.options["betas"], group.options["weight_decay"],
+                                   self.decoupled)]
+                for group, (lr,) in zip(self.groups, super().numbers_of_groups())]
+
+    def step_on_device(self, group, numbers, factor):
         """In one launch, where the group is float32."""
         if group.data.dtype != np.float32:
-            return super().step_on_device(group, lr, factor)
-        adam_step(group.data, group.grad, group.state["mean"], group.state["square"], factor, self.steps, lr,
+            return super().step_on_device(group, numbers, factor)
+        adam_step(group.data, group.grad, group.state["mean"], group.state["square"], factor, numbers[1:],
                   group.options["betas"], group.options["eps"], group.options["weight_decay"], self.decoupled)
 
     @staticmethod

@@ -32,6 +32,18 @@ class Group:
             p.data, p.grad = view, self.grad[place].reshape(p.shape)
             self.views.append((p, p.data, p.grad))
 
+    def zero_grad(self):
+        """Forget every gradient. On a GPU they become 0 in the flat array, where backward adds to them: there is
+        nothing to gather then."""
+        if isinstance(self.grad, np.ndarray):
+            for p, _, _ in self.views:
+                p.grad = None
+        else:
+            with on(self.grad):
+                self.grad[...] = 0
+            for p, _, grad in self.views:
+                p.grad = grad
+
     def blocks(self):
         """Slices of the flat arrays that follow one another: BLOCK elements at a time, and on a GPU all at once."""
         size = BLOCK if isinstance(self.data, np.ndarray) else self.data.size

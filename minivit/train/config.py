@@ -59,6 +59,9 @@ class TrainConfig:
                                 "code) or batchmean (images)", choices=REDUCTIONS)
     device: str = setting("cpu", "what computes: cpu, cuda (cuda:1 is a second GPU), or auto: cuda where it can be "
                           "used")
+    precision: str = setting("fp32", "how a GPU multiplies matrices: fp32, tf32 or bf16; weights stay float32",
+                             choices=("fp32", "tf32", "bf16"))
+    graph: bool = setting(True, "a GPU records a step as a CUDA graph and replays it; the result is the same")
     seed: int = setting(0, "seed of the first weights, the order of images and all masks", least=0)
 
     def __post_init__(self):

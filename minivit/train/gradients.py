@@ -26,27 +26,36 @@ from minivit.train.workers import SERIAL, parts
 class StepResult:
     """What a batch cost at a step: the mean loss, how many of its images were classified rightly, how many there were.
 
-    On a GPU loss and correct are arrays of one number each, until `read`.
+    On a GPU loss and correct are arrays of one number each, until `with_norm` and `read`.
     """
 
     loss: float
     correct: int
     images: int
     step: int = 0
+    unread: object = None
 
-    def read(self, norm):
-        """The same in numbers. norm: of the gradient, which is read at the same time.
-
-        Raises FloatingPointError where the loss or the norm is not finite; on the CPU that was done before.
-        """
+    def with_norm(self, norm):
+        """The same with the gradient's norm: on a GPU all three numbers are put into one array, to be read at once."""
         xp = xp_of(self.loss)
         if xp is np:
             return self
-        numbers = xp.stack([number.astype(np.float64) for number in (self.loss, self.correct, norm)])
-        loss, correct, norm = to_host(numbers).tolist()
+        with on(self.loss):
+            unread = xp.empty(3, np.float64)
+            unread[0], unread[1], unread[2] = self.loss, self.correct, norm
+        return replace(self, unread=unread)
+
+    def read(self):
+        """The same in numbers.
+
+        Raises FloatingPointError where the loss or the norm is not finite; on the CPU that was done before.
+        """
+        if self.unread is None:
+            return self
+        loss, correct, norm = to_host(self.unread).tolist()
         check_loss(loss, self.step)
         check_norm(norm)
-        return replace(self, loss=loss, correct=int(correct))
+        return replace(self, loss=loss, correct=int(correct), unread=None)
 
 
 def check_loss(loss, step):
@@ -75,11 +84,12 @@ class OrderedSum:
                 self.next += 1
 
 
-def gradients(model, loss, batch, seed, step, workers=SERIAL):
+def gradients(model, loss, batch, seed, step, workers=SERIAL, counter=None):
     """Add the gradient of the batch's loss into the parameters' `.grad`, and return a StepResult.
 
     loss(outputs, part of the batch, n) divides by n, the images of the whole batch, so that the parts' losses add up to
-    the batch's mean: see `losses`. Random masks are those of (seed, step, image).
+    the batch's mean: see `losses`. Random masks are those of (seed, step, image). counter: the step as an array on the
+    GPU, where there is one.
     Raises FloatingPointError, before any `.grad` has changed, where the loss is not finite; see above for GPUs.
     """
     total, xp = OrderedSum(), xp_of(batch.images)
@@ -87,7 +97,7 @@ def gradients(model, loss, batch, seed, step, workers=SERIAL):
 
     def work(part):
         own = batch[cuts[part]]
-        with randomness(seed, step, first_image=cuts[part].start):
+        with randomness(seed, step, cuts[part].start, counter):
             outputs = model(Tensor(own.images))
             value = loss(outputs, own, len(batch))
             found, start = {}, None

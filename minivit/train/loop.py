@@ -10,22 +10,27 @@ from minivit.train.gradients import gradients
 from minivit.train.workers import SERIAL
 
 
-def train_epoch(model, batches, loss, optimizer, schedule, clip_norm=0.0, seed=0, workers=SERIAL, ema=None):
+def train_epoch(model, batches, loss, optimizer, schedule, clip_norm=0.0, seed=0, workers=SERIAL, ema=None, run=None):
     """Take one step for each of `batches`, yielding its StepResult after the parameters have changed.
 
-    clip_norm: the largest norm of the gradient, 0 for any. Raises FloatingPointError, with the parameters as they were,
-    where the loss or the norm is not finite.
+    clip_norm: the largest norm of the gradient, 0 for any. run(step, batch), if given, calls step(batch), or does what
+    it would do: see `replay`. Raises FloatingPointError, with the parameters as they were, where the loss or the norm
+    is not finite.
     """
-    model.train()
-    for batch in batches:
-        step = optimizer.steps
+    def step(batch):
         optimizer.zero_grad()
-        result = gradients(model, loss, batch, seed, step, workers)
+        result = gradients(model, loss, batch, seed, optimizer.steps, workers, optimizer.counter)
         norm, factor = optimizer.clip_factor(clip_norm or math.inf)
-        optimizer.step(lr=schedule(step), factor=factor)
+        optimizer.step(factor=factor)
         if ema is not None:
             ema.update()
-        yield result.read(norm)
+        return result.with_norm(norm)
+
+    model.train()
+    for batch in batches:
+        optimizer.begin(schedule(optimizer.steps))
+        result = step(batch) if run is None else run(step, batch)
+        yield result.read()
 
 
 def accumulated(batches, count):

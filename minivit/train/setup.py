@@ -31,6 +31,9 @@ def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=Fa
     if data.train is None:
         raise ValueError(f"{config.data} has no training images: it can be evaluated on, but not trained on")
     device = usable(config.device)
+    if device == "cpu" and config.precision != "fp32":
+        raise ValueError(f"precision {config.precision} is for GPUs, and this run is on the CPU, whose matrix products "
+                         f"are fp32: leave it out, or set device to cuda")
     model, data, began = _model_and_data(config, data, model_changes or {})
     model.to(device)
     frozen = freeze(model, [pattern.strip() for pattern in config.freeze.split(",") if pattern.strip()])
@@ -50,7 +53,8 @@ def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=Fa
     return Trainer(model, data, loader, loss, optimizer, _schedule(config, math.ceil(len(loader) / config.accumulate)),
                    config.epochs, config.clip_norm, config.accumulate, ema, config.best_of, config.patience,
                    tuple(frozen), f"{describe(model)[0]} of {config.start}" if config.start else config.model,
-                   config.seed, folder, Workers(threads), Progress(quiet), on_epoch, identity)
+                   config.seed, folder, Workers(threads), Progress(quiet), on_epoch, identity, config.graph,
+                   config.precision)
 
 
 def _model_and_data(config, data, changes):
@@ -74,8 +78,9 @@ def _schedule(config, steps):
 def _identity(config, model, data):
     """All that a run is a function of: its settings, the model's, and checksums of the training images and labels."""
     settings = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()
-                if key not in _PATHS + ("device",)}
+                if key not in _PATHS + ("device", "graph", "precision")}
     settings |= {} if model.device == "cpu" else {"device": "cuda"}         # which rounds sums in other places
+    settings |= {} if config.precision == "fp32" else {"precision": config.precision}
     settings |= {f"model.{key}": value for key, value in describe(model)[1].items()}
     return settings | {"training data": _digest([data.train.images, data.train.labels])}
 

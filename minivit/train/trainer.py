@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 
 from minivit.backend import on_device
 from minivit.data import Preprocessing
+from minivit.modes import precision
 from minivit.optim import EMA
 from minivit.train.device import Conveyor
 from minivit.train.evaluate import evaluate
 from minivit.train.loop import accumulated, train_epoch
 from minivit.train.progress import Progress, StopRequest
+from minivit.train.replay import Replay
 from minivit.train.workers import Workers
 from minivit.weights import Card, save
 
@@ -33,7 +35,7 @@ class Trainer:
     (0: never). frozen: names of parameters that are not trained. title: what is trained, in a word or two. folder: a
     RunFolder that is there, or None to leave nothing behind. on_epoch(row), if given, is called with each epoch's row
     of metrics. identity: all that the run is a function of, as {name: value of JSON's types}; a run with another is not
-    resumed.
+    resumed. graph: whether a GPU replays steps that were recorded. precision: of a GPU's matrix products.
     """
 
     model: object
@@ -56,11 +58,15 @@ class Trainer:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     on_epoch: object = None
     identity: dict = field(default_factory=dict)
+    graph: bool = True
+    precision: str = "fp32"
 
     def __post_init__(self):
         self.epoch, self.step, self.rows = 0, 0, []             # where the run is; step counts within the epoch
         self.sums = dict(NOTHING)                               # over this epoch so far
         self.conveyor = Conveyor(self.model.device)
+        graph = self.graph and self.model.device != "cpu"
+        self.replay = Replay(self.model, self.optimizer, self.progress.say) if graph else None
         self.steps = math.ceil(len(self.loader) / self.accumulate)      # of an epoch
         self.parts = {"model": self.model, "optimizer": self.optimizer} | ({"ema": self.ema} if self.ema else {})
 
@@ -74,7 +80,7 @@ class Trainer:
     def run(self):
         """Train to the last epoch. True if it got there, False if Ctrl-C stopped it; either way it can be resumed."""
         self._save_state()
-        with StopRequest() as stop, self.workers, on_device(self.model.device):
+        with StopRequest() as stop, self.workers, on_device(self.model.device), precision(self.precision):
             while not self.finished:
                 if not self._finish_epoch(stop):
                     self._save_state()
@@ -92,17 +98,17 @@ class Trainer:
                 return True
         return self.epoch >= self.epochs
 
-    def take_steps(self, batches, schedule=None, clip_norm=None, ema=None):
+    def take_steps(self, batches, schedule=None, clip_norm=None, ema=None, run=None):
         """The loop of this run over `batches`, of which each is a step: an iterator of StepResults."""
         return train_epoch(self.model, self.conveyor(batches), self.loss, self.optimizer, schedule or self.schedule,
-                           self.clip_norm if clip_norm is None else clip_norm, self.seed, self.workers, ema)
+                           self.clip_norm if clip_norm is None else clip_norm, self.seed, self.workers, ema, run)
 
     def _finish_epoch(self, stop):
         batches = self.loader.epoch(self.epoch, min(self.step * self.accumulate, len(self.loader)))
         self.progress.start_epoch(self.epoch, self.epochs, self.steps, self.step)
         start, before = time.perf_counter(), self.sums["seconds"]
         try:
-            for result in self.take_steps(accumulated(batches, self.accumulate), ema=self.ema):
+            for result in self.take_steps(accumulated(batches, self.accumulate), ema=self.ema, run=self.replay):
                 self.step += 1
                 sums = self.sums
                 sums["loss"] += result.loss * result.images
@@ -151,7 +157,7 @@ class Trainer:
     def _tested(self):
         if self.data.test is None:
             return UNTESTED
-        return evaluate(self.model, self.data.test, self.data.mean, self.data.std, self.workers)
+        return evaluate(self.model, self.data.test, self.data.mean, self.data.std, self.workers, self.replay)
 
     def _score(self, row):
         """What the best epoch has most of."""

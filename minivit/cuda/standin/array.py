@@ -26,19 +26,21 @@ def inner(value):
 
 def outer(result):
     """`result` as a new device array."""
-    machine().allocations += 1
+    machine().allocate()
     return ndarray(np.asarray(result), machine().current)
 
 
 def compute(function, *arguments, out=None, **options):
     """A kernel: NumPy's `function` of the arguments, into `out` or into a new array, which CuPy makes in C order."""
     arguments = [inner(argument) for argument in arguments]
-    machine().launches += 1
     with np.errstate(all="ignore"):                                 # a GPU warns of nothing
-        if out is None:
-            return outer(np.array(function(*arguments, **options), order="C"))
-        function(*arguments, out=inner(out), **options)
-    return out
+        if out is not None:
+            target = inner(out)
+            machine().launch(lambda: function(*arguments, out=target, **options))
+            return out
+        result = np.array(function(*arguments, **options), order="C")           # now, for its shape
+        machine().launch(lambda: np.copyto(result, function(*arguments, **options)))
+        return outer(result)
 
 
 def view(function, array, *arguments, **options):
@@ -46,18 +48,18 @@ def view(function, array, *arguments, **options):
     result = function(array._inner, *arguments, **options)
     if np.may_share_memory(result, array._inner):
         return ndarray(result, array._gpu)
-    return compute(lambda _: result, array)
+    return compute(lambda array: function(array, *arguments, **options), array)
 
 
 def from_host(values, dtype=None, order="K"):
     """A copy of NumPy's numbers on the device."""
-    machine().copies_to_device += 1
+    machine().copy_to_device()
     return outer(np.array(values, dtype, order=order))
 
 
 def read(array):
     """The host waits, and has a copy."""
-    machine().synchronisations += 1
+    machine().synchronise()
     return array._inner.copy()                                      # of whichever GPU
 
 
@@ -129,7 +131,7 @@ class ndarray:
             raise TypeError(f"set needs a NumPy array {self.dtype} {self.shape}")
         if not self._inner.flags.c_contiguous:
             raise RuntimeError("Cannot set to non-contiguous array")
-        machine().copies_to_device += 1
+        machine().copy_to_device()
         inner(self)[...] = arr
 
     # Elements
@@ -143,7 +145,7 @@ class ndarray:
             index += () if any(part is ... for part in index) else (...,)
             return view(lambda array: array[index], self)
         if any(isinstance(part, np.ndarray) and part.dtype == bool for part in index):
-            machine().synchronisations += 1                         # the host must be told how many elements there are
+            machine().synchronise()                                 # the host must be told how many elements there are
         return compute(lambda array: array[index], self)
 
     def __setitem__(self, index, value):
@@ -153,13 +155,14 @@ class ndarray:
             if np.unique(places).size < places.size:
                 raise ValueError("an element is assigned to twice by one index, and which value stays a GPU leaves to "
                                  "chance: add with xp.add.at, or take duplicates out")
-        machine().launches += 1
-        inner(self)[index] = value
+        target = inner(self)
+        machine().launch(lambda: target.__setitem__(index, value))
 
     # Shapes and types
 
     def reshape(self, *shape, order="C"): return view(np.ndarray.reshape, self, *shape, order=order)
     def transpose(self, *axes): return view(np.ndarray.transpose, self, *axes)
+    def view(self, dtype=None): return view(np.ndarray.view, self, dtype)
     def swapaxes(self, axis1, axis2): return view(np.ndarray.swapaxes, self, axis1, axis2)
     def squeeze(self, axis=None): return view(np.ndarray.squeeze, self, axis)
     def ravel(self, order="C"): return view(np.ndarray.ravel, self, order)

@@ -18,15 +18,16 @@ class Ufunc:
         return compute(self.numpy, *arrays, out=out, dtype=dtype, casting=casting)
 
     def at(self, a, indices, b):
-        machine().launches += 1
-        self.numpy.at(inner(a), index_of(indices), inner(b))
+        a, indices, b = inner(a), index_of(indices), inner(b)
+        machine().launch(lambda: self.numpy.at(a, indices, b))
 
 
 def array(obj, dtype=None, copy=True, order="K"):
     if not isinstance(obj, ndarray):
         return from_host(obj, dtype, order)
-    machine().launches += 1                                         # from another GPU too
-    return outer(np.array(obj._inner, dtype, order=order))
+    result = np.array(obj._inner, dtype, order=order)               # from another GPU too
+    machine().launch(lambda: np.copyto(result, obj._inner))
+    return outer(result)
 
 
 def asarray(a, dtype=None, order=None):
@@ -54,7 +55,14 @@ def broadcast_to(array, shape): return view(np.broadcast_to, array, shape)
 def as_strided(x, shape=None, strides=None): return view(np.lib.stride_tricks.as_strided, x, shape, strides)
 def pad(array, pad_width, **options): return compute(lambda x: np.pad(x, pad_width, **options), array)
 def repeat(a, repeats, axis=None): return compute(lambda x: np.repeat(x, repeats, axis), a)
-def concatenate(tup, axis=0): return compute(lambda *parts: np.concatenate(parts, axis), *tup)
+
+
+def concatenate(tup, axis=0):
+    if len(tup) > 8:                                                # their addresses, for one kernel that copies all
+        machine().copy_to_device()
+    return compute(lambda *parts: np.concatenate(parts, axis), *tup)
+
+
 def stack(tup, axis=0): return compute(lambda *parts: np.stack(parts, axis), *tup)
 
 
@@ -68,8 +76,8 @@ def clip(a, a_min, a_max, out=None): return compute(np.clip, a, a_min, a_max, ou
 
 def gemm(calls, a, b, out, alpha, beta, compute):
     """Not CuPy's: the matrix products that `cuda/matmul.py` has planned."""
-    machine().launches += len(calls)
-    on_host(calls, inner(a), inner(b), inner(out), alpha, beta, compute)
+    a, b, out = inner(a), inner(b), inner(out)
+    machine().launch(lambda: on_host(calls, a, b, out, alpha, beta, compute), count=len(calls))
 
 
 UFUNCS = ("add", "subtract", "multiply", "divide", "negative", "absolute", "exp", "log", "sqrt", "square", "tanh",

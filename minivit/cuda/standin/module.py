@@ -7,6 +7,8 @@ from minivit.cuda.emulator.module import emulate
 from minivit.cuda.standin.array import Device, inner
 from minivit.cuda.standin.functions import FUNCTIONS, UFUNCS, Ufunc, as_strided
 from minivit.cuda.standin.machine import counting, machine
+from minivit.cuda.standin.stream import (
+    Event, MemoryPool, Stream, get_current_stream, get_default_memory_pool, get_elapsed_time, using_allocator)
 
 
 class RawModule:
@@ -34,16 +36,18 @@ class RawKernel:
         self.emulated.max_dynamic_shared_size_bytes = size
 
     def __call__(self, grid, block, args, *, shared_mem=0):
-        machine().launches += 1
-        self.emulated(grid, block, tuple(inner(argument) for argument in args), shared_mem=shared_mem)
+        args = tuple(inner(argument) for argument in args)
+        machine().launch(lambda: self.emulated(grid, block, args, shared_mem=shared_mem))
 
 
 MODULE = ModuleType("standin", __doc__)
 vars(MODULE).update(
     {function.__name__: function for function in FUNCTIONS} | {name: Ufunc(name) for name in UFUNCS},
-    RawModule=RawModule,
+    RawModule=RawModule, get_default_memory_pool=get_default_memory_pool,
     lib=SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided)),
-    cuda=SimpleNamespace(Device=Device, alloc_pinned_memory=bytearray, get_current_stream=lambda: None,
+    cuda=SimpleNamespace(Device=Device, alloc_pinned_memory=bytearray, get_current_stream=get_current_stream,
+                         Event=Event, get_elapsed_time=get_elapsed_time, Stream=Stream, MemoryPool=MemoryPool,
+                         using_allocator=using_allocator,
                          runtime=SimpleNamespace(getDeviceCount=lambda: machine().gpus)))
 
 
