@@ -123,16 +123,16 @@ STATES = {
     "macos": (lambda machine: machine.monkeypatch.setattr(sys, "platform", "darwin"),
               "NVIDIA driver", "no driver for macOS", "^$", ON_THE_GPU),
     "no-cupy": (_library("cupy", ImportError("No module named 'cupy'")),
-                "CuPy", "ImportError: No module named 'cupy'", r"pip install 'minivit\[cuda13\]'", BY_CUPY),
+                "CuPy", "ImportError: No module named 'cupy'", r"pip install 'cupy-cuda13x", BY_CUPY),
     "broken-cupy": (_library("cupy", AttributeError("half a module")),
                     "CuPy", "AttributeError: half a module", "pip install", BY_CUPY),
     "two-cupys": (_set(wheels={"cupy-cuda12x", "cupy-cuda13x"}), "CuPy", "cupy-cuda12x and cupy-cuda13x are installed",
-                  r"pip uninstall -y cupy-cuda12x cupy-cuda13x; pip install 'minivit\[cuda13\]'", BY_CUPY),
+                  r"pip uninstall -y cupy-cuda12x cupy-cuda13x; pip install 'cupy-cuda13x", BY_CUPY),
     "cupy-too-new": (_set(driver=12040), "CuPy", "14.2.0 is built for CUDA 13, and the driver is for CUDA 12",
-                     r"pip install 'minivit\[cuda12\]'", BY_CUPY),
+                     r"pip install 'cupy-cuda12x", BY_CUPY),
     "no-gpu": (_set(gpus=0), "GPU", "the driver reports none", "nvidia-smi", {"product", "kernel"}),
     "no-headers": (_library("cuda.pathfinder", SimpleNamespace(find_nvidia_header_directory=lambda name: None)),
-                   "CUDA headers", "cuda_runtime.h", r"pip install 'minivit\[cuda13\]'", set()),
+                   "CUDA headers", "cuda_runtime.h", r"pip install 'cupy-cuda13x", set()),
     "wrong-product": (_set(product=[[0, 0], [0, 0]]), "product", r"the GPU computed \[\[0, 0\], \[0, 0\]\] instead",
                       "pip install --force-reinstall 'cupy-cuda13x", set()),
     "wrong-kernel": (_set(factor=3),
@@ -160,11 +160,11 @@ def test_missing_libraries_do_not_hide_each_other(machine, monkeypatch):
     assert found["kernel"].said == "not tried, since NVRTC is not here"
 
 
-def test_the_extra_fits_the_driver(machine):
+def test_the_wheels_fit_the_driver(machine):
     machine.libraries["cupy"] = ImportError("none")
-    for driver, extra in ((12080, "cuda12"), (13000, "cuda13"), (14000, "cuda13"), (None, "cuda13")):
+    for driver, wheel in ((12080, "cuda12x"), (13000, "cuda13x"), (14000, "cuda13x"), (None, "cuda13x")):
         machine.driver = driver
-        assert answers()["CuPy"].fix == f"pip install 'minivit[{extra}]'"
+        assert answers()["CuPy"].fix == f"pip install 'cupy-{wheel}[ctk]==14.2.*'"
 
 
 def test_the_commands_are_those_of_setup_cfg():

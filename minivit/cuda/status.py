@@ -42,15 +42,15 @@ class Missing(Exception):
 def cuda_checks():
     """What minivit needs to compute on a GPU."""
     cuda = _cuda_of_the_driver()
-    extra = f"pip install 'minivit[cuda{cuda}]'"
-    anew = f"pip install --force-reinstall '{WHEELS[cuda]}[ctk]==14.2.*'"
+    wheels = _install(cuda)
+    anew = _install(cuda, "--force-reinstall ")
     return _checks((
         ("NVIDIA driver", (), _driver, "the driver anew, from https://www.nvidia.com/drivers"),
-        ("CuPy", (), _cupy, extra),
+        ("CuPy", (), _cupy, wheels),
         ("GPU", ("NVIDIA driver", "CuPy"), _gpus, "nvidia-smi, which says what the driver sees"),
-        ("NVRTC", ("CuPy",), _nvrtc, extra),
-        ("CUDA headers", ("CuPy",), _headers, extra),
-        ("cuBLAS", ("CuPy",), _cublas, extra),
+        ("NVRTC", ("CuPy",), _nvrtc, wheels),
+        ("CUDA headers", ("CuPy",), _headers, wheels),
+        ("cuBLAS", ("CuPy",), _cublas, wheels),
         ("product", ("GPU", "cuBLAS"), _product, anew),
         ("kernel", ("GPU", "NVRTC"), _kernel, anew),
     ))
@@ -105,8 +105,13 @@ def _driver_version():
     return version.value
 
 
+def _install(cuda, how=""):
+    """The command that installs what the extra cuda12 or cuda13 of setup.cfg asks for."""
+    return f"pip install {how}'{WHEELS[cuda]}[ctk]==14.2.*'"
+
+
 def _cuda_of_the_driver():
-    """The CUDA of the extra that fits this machine's driver: the newest, where no driver answers."""
+    """The CUDA of the wheels that fit this machine's driver: the newest, where no driver answers."""
     try:
         return min(max(WHEELS), _driver_version() // 1000)
     except Exception:                                   # which one, the question about the driver says
@@ -117,12 +122,12 @@ def _cupy():
     installed = [wheel for wheel in (*WHEELS.values(), "cupy") if _is_installed(wheel)]
     if len(installed) > 1:
         raise Missing(f"{' and '.join(installed)} are installed, and one has overwritten the other",
-                      f"pip uninstall -y {' '.join(installed)}; pip install 'minivit[cuda{_cuda_of_the_driver()}]'")
+                      f"pip uninstall -y {' '.join(installed)}; {_install(_cuda_of_the_driver())}")
     cupy = importlib.import_module("cupy")
     built, driver = cupy.cuda.runtime.runtimeGetVersion() // 1000, cupy.cuda.runtime.driverGetVersion() // 1000
     if min(WHEELS) <= driver < built:
         raise Missing(f"{cupy.__version__} is built for CUDA {built}, and the driver is for CUDA {driver}",
-                      f"pip uninstall -y {' '.join(installed)}; pip install 'minivit[cuda{driver}]', or a newer driver")
+                      f"pip uninstall -y {' '.join(installed)}; {_install(driver)}, or a newer driver")
     return f"{cupy.__version__}, built for CUDA {built}"
 
 
