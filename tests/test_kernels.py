@@ -243,11 +243,11 @@ def test_the_record_of_gpu_runs_holds_for_one_text(tmp_path):
     header.write_text("// one\n"), path.write_text('#include "a.cuh"\n')
     kernels = SimpleNamespace(path=path, variants=[{"N": 1}, {"N": 2}])
     gpu = {"device": "NVIDIA H100", "driver": "CUDA 13.2", "max_error": 1e-7, "seconds": 2.0}
-    assert verified.unverified(file, [kernels]) == ["a.cu: never ran on a GPU"]
+    assert verified.unverified(file, [kernels]) == ["never ran on a GPU: a.cu"]
     verified.record(file, path, {"N": 1}, date="2026-11-01", **gpu)
-    assert verified.unverified(file, [kernels]) == ["a.cu: changed since it ran on a GPU (2026-11-01) with {'N': 2}"]
+    assert verified.unverified(file, [kernels]) == ["changed since it ran on a GPU (2026-11-01) with {'N': 2}: a.cu"]
     verified.record(file, path, {"N": 2}, date="2026-11-02", **gpu)
     assert verified.unverified(file, [kernels]) == []
     assert {entry["device"] for entry in verified.read(file).values()} == {"NVIDIA H100"}
     header.write_text("// two\n")
-    assert verified.unverified(file, [kernels]) == ["a.cu: changed since it ran on a GPU (2026-11-02)"]
+    assert verified.unverified(file, [kernels]) == ["changed since it ran on a GPU (2026-11-02): a.cu"]

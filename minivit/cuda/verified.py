@@ -52,8 +52,8 @@ def this_gpu():
 
 
 def unverified(file, files):
-    """Lines about each of `files` (Kernels) whose text, with constants in use, has not run on a GPU."""
-    known, lines = read(file), []
+    """Lines about those of `files` (Kernels) whose text, with constants in use, has not run on a GPU."""
+    known, states = read(file), {}
     for kernels in files:
         waiting = [constants for constants in kernels.variants
                    if fingerprint(kernels.path, constants) not in known]
@@ -61,5 +61,5 @@ def unverified(file, files):
         if waiting:
             state = f"changed since it ran on a GPU ({earlier[-1]})" if earlier else "never ran on a GPU"
             which = "" if len(waiting) == len(kernels.variants) else f" with {', '.join(map(str, waiting))}"
-            lines.append(f"{kernels.path.name}: {state}{which}")
-    return lines
+            states.setdefault(state + which, []).append(kernels.path.name)
+    return [f"{state}: {', '.join(sorted(names))}" for state, names in states.items()]
