@@ -198,7 +198,7 @@ def test_what_cannot_be_is_refused(refuses, cu, flags, words):
 
 @checked
 @pytest.mark.parametrize("flag, value, words", [
-    ("--grid", "0", "grid (0,) is not within 1 to "),
+    ("--grid", "0", "grid (0,) is empty"),
     ("--block", "32,64", "a GPU allows 1024"),
     ("--block", "1.5", "block must be a tuple of one to three integers, not (1.5,)"),
     ("--shared", "-4", "shared_mem=-4"),
@@ -230,22 +230,46 @@ def test_without_a_compiler_the_reason_is_given(refuses, cu, monkeypatch):
 def test_all_writes_its_figures(minivit, monkeypatch, tmp_path):
     names = ("softmax-17", "gelu-tanh", "layernorm-1")
     monkeypatch.setattr(cuda, "KERNEL_CASES", {name: cuda.KERNEL_CASES[name] for name in names})
+    monkeypatch.setattr(cuda, "_declared", lambda: {"softmax_forward"})
     status, printed, _ = minivit("cuda", "check", "--all", "--json", tmp_path / "all.json")
     assert status == 0 and "ok    softmax-17 " in printed and "ok    adamw " in printed
     figures = json.loads((tmp_path / "all.json").read_text())
     assert figures.keys() == {"kernels", "runs", "findings", "max_relative_error"}
-    assert figures["runs"] == 4 and figures["findings"] == 0 and 0 < figures["max_relative_error"] < 1e-5
-    assert figures["kernels"] >= 7 and f"{figures['kernels']} kernels in 4 runs: 0 found" in printed
+    assert figures["runs"] == 5 and figures["findings"] == 0 and 0 < figures["max_relative_error"] < 1e-5
+    assert figures["kernels"] >= 7 and f"{figures['kernels']} kernels in 5 runs: 0 found" in printed
 
 
 @checked
 def test_all_ends_with_1_where_a_kernel_is_wrong(minivit, monkeypatch, tmp_path):
     monkeypatch.setattr(cuda, "KERNEL_CASES", ["softmax-1"])
+    monkeypatch.setattr(cuda, "_declared", set)
     for error in (1e-3, float("nan")):
         monkeypatch.setattr(cuda, "kernel_error", lambda name: error)
         status, printed, _ = minivit("cuda", "check", "--all")
         assert status == 1 and printed.startswith("WRONG softmax-1 ") and printed.endswith("; 1 wrong\n")
         assert f"largest relative error {error:.1e}" in printed
+
+
+@checked
+def test_all_ends_with_1_where_a_kernel_is_never_launched(minivit, monkeypatch):
+    monkeypatch.setattr(cuda, "KERNEL_CASES", [])
+    monkeypatch.setattr(cuda, "_declared", lambda: {"adam_step", "softmax_sideways"})
+    status, printed, _ = minivit("cuda", "check", "--all")
+    assert status == 1 and "\nWRONG no run launches softmax_sideways\n" in printed and "adam_step" not in printed
+
+
+@checked
+@pytest.mark.parametrize("command", [("check", "--all"), ("profile", "softmax")])
+def test_flags_of_a_launch_go_with_a_file(minivit, command):
+    status, _, complaint = minivit("cuda", *command, "--set", "x=3")
+    assert status == 2 and "--set goes with a CUDA file of your own" in complaint
+
+
+@checked
+def test_arrays_of_a_kernel_without_integers_have_an_element_for_each_thread(minivit, cu):
+    status, printed, _ = minivit("cuda", "check", cu("""extern "C" __global__ void twice(const float* x, float* y) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x; y[i] = 2 * x[i]; }"""), "--grid=3", "--block=32")
+    assert status == 0 and "x: 96 float32, y: 96 float32" in printed
 
 
 @checked

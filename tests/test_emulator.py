@@ -221,11 +221,13 @@ def test_printf(capsys):
 
 @pytest.mark.parametrize("grid, block, options, error, match", [
     (1, (1,), {}, TypeError, "grid must be a tuple of one to three integers, not 1"),
-    ((1,), (0,), {}, ValueError, r"block \(0,\) is not within 1 to"),
-    ((1,), (1025,), {}, ValueError, "block"),
+    ((1,), (0,), {}, ValueError, r"block \(0,\) is empty"),
+    ((1,), (1025,), {}, ValueError, r"block \(1025,\) is larger than .* with 1024 threads in all"),
     ((1,), (32, 32, 2), {}, ValueError, r"has 2048 threads; a GPU allows 1024"),
     ((1,), (1,), {"shared_mem": 50000}, ValueError, "max_dynamic_shared_size_bytes = 50000"),
-], ids=["no-tuple", "empty", "long", "many", "shared"])
+    ((1,), (1,), {"shared_mem": 300000}, ValueError, "no GPU has more than 232448"),
+    ((1,), (1,), {"shared_mem": -1}, ValueError, "shared_mem=-1 is not from 0 to 49152 bytes$"),
+], ids=["no-tuple", "empty", "long", "many", "shared", "more-shared", "negative"])
 def test_launches_that_a_gpu_would_refuse(grid, block, options, error, match):
     with pytest.raises(error, match=match):
         kernel("")(grid, block, (), **options)
@@ -237,17 +239,30 @@ def test_large_shared_memory_must_be_asked_for(words):
     assert run(f, np.zeros(1, np.float32), np.ones(1, np.float32), block=(1,), shared_mem=200_000) == 1
 
 
+def test_static_shared_memory_counts_too():
+    text = 'extern "C" __global__ void f() {{ __shared__ float s[{}]; s[threadIdx.x] = 0; if (s[0] > 1) __trap(); }}'
+    f = emulate(code=text.format(10_000)).get_function("f")
+    with pytest.raises(ValueError, match="from 0 to 9152 bytes, beside 40000 bytes of __shared__ variables. For more"):
+        f((1,), (1,), (), shared_mem=10_000)
+    f.max_dynamic_shared_size_bytes = 10_000
+    f((1,), (1,), (), shared_mem=10_000)
+    with pytest.raises(ValueError, match="f declares 80000 bytes of __shared__ variables, and 49152 are allowed"):
+        emulate(code=text.format(20_000)).get_function("f")
+
+
 def test_arguments_go_through_the_one_checker(words):
     with pytest.raises(TypeError, match=r"reverse: x is declared float32\*, and the array is float64"):
         words.get_function("reverse")((1,), (1,), (np.zeros(1, np.float32), np.zeros(1)))
 
 
 def test_unknown_kernels_and_bad_calls():
-    built = emulate(code='extern "C" __global__ void softmax() {}\n__global__ void hidden() {}')
+    built = emulate(code='extern "C" __global__ void softmax() {}\nextern "C" { __global__ void hidden() {} }')
     with pytest.raises(ValueError, match="unknown kernel 'sofmax': did you mean 'softmax'"):
         built.get_function("sofmax")
-    with pytest.raises(ValueError, match='a kernel is declared `extern "C" __global__ void hidden'):
+    with pytest.raises(ValueError, match='has hidden, but without .* is declared `extern "C" __global__ void hidden'):
         built.get_function("hidden")
+    with pytest.raises(ValueError, match="^there is no kernel "):
+        emulate(code="").get_function("softmax")
     with pytest.raises(TypeError, match="either the path of a .cu file or code=its text"):
         emulate()
     with pytest.raises(ValueError, match="unknown order 'up'"):
@@ -261,6 +276,9 @@ WRONG_TEXTS = {
     "semicolon": ("x[0] = 1", "kernel.cu:3: error: expected ';'|kernel.cu:2: error: expected ';'"),
     "macro": ("x[0] = __shfl_sync(1);", "kernel.cu:2: error: no matching function .*\n    x"),
     "not-in-nvrtc": ("x[0] = INFINITY;", "kernel.cu:2: error: 'INFINITY' was not declared"),
+    "typo": ("_syncthreads();", "did you mean '__syncthreads'"),
+    "header": ("}\n#include <math.h>\nvoid g() {", "kernel.cu:3: no header is there.*\n    #include <math.h>$"),
+    "host": ("}\nvoid g() { f<<<1, 2>>>(0);", "kernel.cu:3: launches are made from Python.*\n    void g"),
     "link": ("float g(float); x[0] = g(1);", "kernel.cu:2: g is declared, but no text of it is here"),
 }
 
@@ -269,8 +287,8 @@ WRONG_TEXTS = {
 def test_compile_errors_name_the_learners_lines_only(body, match):
     with pytest.raises(CompileError, match=match) as error:
         emulate(code=f'extern "C" __global__ void f(float* x) {{\n{body}\n}}', constants={"K": 1})
-    assert str(error.value).startswith("kernel.cu does not compile:\n") and "minivit" not in str(error.value).replace(
-        "minivit_shfl", "")
+    assert str(error.value).startswith("kernel.cu does not compile:\n") and "<cstdint>" not in str(error.value)
+    assert "minivit" not in str(error.value).replace("minivit_shfl", "")
 
 
 # Kernels that go wrong: Python goes on

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from emulated import CUDA, c_name, kernel, kernels, run
 
-from minivit.cuda import KernelError, checking, emulate, why_no_checks
+from minivit.cuda import CompileError, KernelError, checking, emulate, why_no_checks
 
 pytestmark = pytest.mark.skipif(why_no_checks() is not None, reason=str(why_no_checks()))
 
@@ -46,7 +46,21 @@ MESSAGES = {
                    r"writes 16 bytes at once at y\[1\]"),
     "wild": ("*(float*)(0x10000ull) = 1;", "no array of this launch lies"),
     "return": ("if (threadIdx.x == 5) return; __syncthreads();",
-               r"which thread \(5,0,0\) never reaches: it has returned"),
+               r"which thread \(5,0,0\) never reaches: it has ended"),
+    "no-such-lane": ("if (threadIdx.x > 60) y[0] = __shfl_sync(0xf0000000, 1, 3);",
+                     "reads from lane 3 of its warp, which takes no part: the mask 0xf0000000 does not name it"),
+    "ended-lane": ("if (threadIdx.x > 3) y[0] = __shfl_sync(0xffffffff, 1, 3);",
+                   "reads from lane 3 of its warp, which takes no part: it has ended, and did not come here"),
+    "before-shared": ("__shared__ float u[2][32]; u[0][(int)threadIdx.x - 1] = 1; y[0] = u[0][0];",
+                      r"writes 4 bytes at u\[-1\]\[31\], outside that variable"),
+    "set": ("if (threadIdx.x == 3) memset(y + 60, 0, 20);",
+            r"thread \(3,0,0\) of block \(0,0,0\) writes 4 bytes at y\[64\], just after its end"),
+    "no-atomic": ("y[0] += 1;", "Where several threads change one element, use an atomic"),
+    "before-an-atomic": ("__shared__ int sum; if (threadIdx.x == 0) sum = 0; atomicAdd(&sum, 1); y[threadIdx.x] = sum;",
+                         "racecheck: .* writes sum, which thread .* wrote"),
+    "fence-too-early": ("if (threadIdx.x == 0) { __threadfence(); y[0] = 1; atomicAdd((int*)y + 9, 1); }"
+                        "if (threadIdx.x == 32) { atomicAdd((int*)y + 9, 1); y[1] = y[0]; }",
+                        "reads y.0., which thread"),
 }
 
 
@@ -74,6 +88,18 @@ CLEAN = {
     "bytes": "__shared__ char s[64]; s[threadIdx.x] = 1; y[threadIdx.x] = s[threadIdx.x];",
     "local": "float z[8]; for (int i = 0; i < 8; ++i) z[(i * 3 + (int)y[threadIdx.x]) % 8] = i; y[threadIdx.x] = z[5];",
     "own-warp-leaves": "if (threadIdx.x >= 32) return; y[threadIdx.x] = __shfl_xor_sync(0xffffffff, 1.0f, 4);",
+    "struct": "struct P { float v; int i; }; __shared__ P s[64]; P p = {1, 2}; s[threadIdx.x] = p; __syncthreads(); "
+              "P q = s[63 - threadIdx.x]; y[threadIdx.x] = q.v;",
+    "long-struct": "struct P { float v[48]; }; __shared__ P s[64]; P p; p.v[3] = 1; s[threadIdx.x] = p; "
+                   "__syncthreads(); P q = s[63 - threadIdx.x]; y[threadIdx.x] = q.v[3];",
+    "set-and-copied": "__shared__ float s[64], t[64]; if (threadIdx.x == 0) { memset(s, 0, 256); memcpy(t, s, 256); } "
+                      "__syncthreads(); y[threadIdx.x] = s[threadIdx.x] + t[threadIdx.x];",
+    "ticket": "int* n = (int*)y + 40; if (threadIdx.x % 32 == 0) { y[threadIdx.x] = 1; __threadfence(); "
+              "if (atomicAdd(n, 1) == 1) { __threadfence(); y[1] = y[0] + y[32]; } }",
+    "lock": "int* n = (int*)y + 40; if (threadIdx.x % 32 == 0) { while (atomicCAS(n, 0, 1)) { } __threadfence(); "
+            "y[0] += 1; __threadfence(); atomicExch(n, 0); }",
+    "masks-that-overlap": "int i = threadIdx.x; if (i < 3) { if (i < 2) __syncwarp(3);\n if (i > 0) __syncwarp(6);\n"
+                          " if (i != 1) __syncwarp(5); }",
     "device-variable": "static int calls; atomicAdd(&calls, 1); y[threadIdx.x] = 1;",
 }
 
@@ -106,6 +132,68 @@ def test_blocks_are_not_ordered_but_by_fences_and_atomics(words):
     with checking() as report:
         words.get_function("last_block")((4,), (256,), (x, np.zeros(4, np.float32), total, np.zeros(1, np.uint32)))
     assert report.findings == [] and total == x.sum()
+
+
+# A block's last act, and whether what it wrote is ordered before what the last block reads
+LAST = """__shared__ bool last; int i = threadIdx.x, n = gridDim.x; unsigned* c = (unsigned*)y + 63;
+{}
+__syncthreads(); if (last) y[40 + i] = y[i];"""
+TICKETS = {
+    "one-thread": ("if (i == 0) { y[blockIdx.x] = 1; __threadfence(); last = atomicInc(c, n - 1) == n - 1; }", True),
+    "fences-barrier": ("if (i < 4) y[blockIdx.x * 4 + i] = 1; __threadfence(); __syncthreads(); "
+                       "if (i == 0) last = atomicInc(c, n - 1) == n - 1;", True),
+    "barrier-fence": ("if (i < 4) y[blockIdx.x * 4 + i] = 1; __syncthreads(); "
+                      "if (i == 0) { __threadfence(); last = atomicInc(c, n - 1) == n - 1; }", True),
+    "no-fence": ("if (i == 0) { y[blockIdx.x] = 1; last = atomicInc(c, n - 1) == n - 1; }", False),
+    "fence-of-the-block": ("if (i == 0) { y[blockIdx.x] = 1; __threadfence_block(); "
+                           "last = atomicInc(c, n - 1) == n - 1; }", False),
+    "fence-first": ("if (i == 0) { __threadfence(); y[blockIdx.x] = 1; last = atomicInc(c, n - 1) == n - 1; }", False),
+    "fence-last": ("if (i == 0) { y[blockIdx.x] = 1; last = atomicInc(c, n - 1) == n - 1; __threadfence(); }", False),
+    "no-barrier": ("if (i / 4 == 8) y[blockIdx.x * 4 + i % 4] = 1; __threadfence(); "
+                   "if (i == 0) last = atomicInc(c, n - 1) == n - 1;", False),
+}
+
+
+@pytest.mark.parametrize("name", TICKETS)
+def test_what_a_ticket_orders(name):
+    body, right = TICKETS[name]
+    report = find(LAST.replace("{}", body), grid=(3,), block=(40,), args=(np.zeros(80, np.float32),))
+    assert {finding.kind for finding in report.findings} == (set() if right else {"racecheck"}), report
+
+
+HEADER = """
+__device__ void beyond(float* y) { y[threadIdx.x + 1] = 1; }
+__device__ void unwritten(float* y) { __shared__ float s[64];
+    y[threadIdx.x] = s[threadIdx.x]; }
+__device__ void racing(float* y) { __shared__ float s[64]; s[threadIdx.x] = 1;
+    y[threadIdx.x] = s[63 - threadIdx.x]; }
+__device__ void waiting(float* y) { if (threadIdx.x < 3)
+    __syncthreads(); }
+"""
+
+
+@pytest.mark.parametrize("name, kind, line", [("beyond", "memcheck", 2), ("unwritten", "initcheck", 4),
+                                              ("racing", "racecheck", 6), ("waiting", "synccheck", 8)])
+def test_findings_in_a_header_name_its_own_lines(name, kind, line, tmp_path):
+    (tmp_path / "parts.cuh").write_text(HEADER)
+    (tmp_path / "two.cuh").write_text('#include "parts.cuh"\n')
+    (tmp_path / "own.cu").write_text('// twice\n#include "parts.cuh"\n  # include "two.cuh"   // and again\n' + "".join(
+        f'extern "C" __global__ void k_{part}(float* y) {{ {part}(y); }}\n'
+        for part in ("beyond", "unwritten", "racing", "waiting")))
+    with checking() as report:
+        emulate(tmp_path / "own.cu").get_function(f"k_{name}")((1,), (64,), (np.zeros(64, np.float32),))
+    assert {found.file for found in report.findings} == {"parts.cuh"}
+    assert (kind, line) in {(found.kind, found.line) for found in report.findings}
+
+
+def test_errors_in_a_header_quote_its_own_lines(tmp_path):
+    (tmp_path / "wrong.cuh").write_text("// nothing\nfloat half = halve;\n")
+    (tmp_path / "own.cu").write_text('#include "wrong.cuh"\nfloat x;\n')
+    with pytest.raises(CompileError, match=r"^own.cu does not compile:\nwrong.cuh:2: error.*\n    float half = halve;"):
+        emulate(tmp_path / "own.cu")
+    (tmp_path / "own.cu").write_text('float x;\n#include "missing.cuh"\n')
+    with pytest.raises(FileNotFoundError, match='own.cu:2: includes "missing.cuh", and there is no file'):
+        emulate(tmp_path / "own.cu")
 
 
 def test_dynamic_shared_memory_ends_where_the_launch_said(words):

@@ -101,3 +101,17 @@ def test_what_a_kernel_would_misread_is_refused(args, error, match):
 
 def test_a_read_only_array_may_be_read():
     assert arguments(KERNELS["rows"], (READ_ONLY, Y, 3, 1, 0))[0] is READ_ONLY
+
+
+def test_brackets_are_pointers_and_every_parameter_has_a_name():
+    kernel = kernels_of('extern "C" __global__ void f(const float x[], int y[4]) {}')["f"]
+    assert [(p.name, p.pointer, p.const) for p in kernel.parameters] == [("x", True, True), ("y", True, False)]
+    for nameless in ("float*", "const float* __restrict__", "unsigned int"):
+        with pytest.raises(ValueError, match="has no name"):
+            kernels_of(f'extern "C" __global__ void f({nameless}) {{}}')
+
+
+def test_an_array_for_a_number_is_told_by_its_shape():
+    kernel = kernels_of('extern "C" __global__ void f(int n) {}')["f"]
+    with pytest.raises(TypeError, match=r"^f: n is one int32, not an array of shape \(1000,\)$"):
+        arguments(kernel, [np.zeros(1000)])

@@ -1,10 +1,10 @@
 """What `minivit cuda check` and `profile` share: launching a CUDA file of the learner's, and quoting its lines."""
+import math
 from pathlib import Path
 
 import numpy as np
 
 from minivit.cuda import emulate
-from minivit.cuda.source import INCLUDE, source
 from minivit.cuda.trial import check_names, described, evaluate, made_up, numbers_of
 from minivit.errors import unknown
 
@@ -13,31 +13,42 @@ EXAMPLES = """A file of your own is launched on arrays that are made up from the
   minivit cuda check softmax.cu --grid rows --block 64 --set rows=4 --set n=33 --set x=rows*n
 
 --set gives a number its value, and an array its number of elements, which may be spelled with the kernel's numbers. By
-default integers are 33, floats 0.5, and arrays have as many elements as all integers multiplied: give their true sizes,
-or an access behind the end stays unseen. What the kernel only reads (const) is random, the rest begins at 0.
+default integers are 33, floats 0.5, and arrays have as many elements as all integers multiplied, or one for each thread
+where there is no integer: give their true sizes, or an access behind the end stays unseen. What the kernel only reads
+(const) is random, the rest begins at 0.
 --args FILE.npz holds arguments by name, as numpy.savez(FILE, x=x, rows=numpy.int32(4)) writes them."""
+
+
+LAUNCH = {"kernel": None, "grid": "2", "block": "64", "shared": "0", "set": [], "args": None, "constant": [], "seed": 0}
 
 
 def add_launch(parser):
     """The flags that say how a file is launched."""
     group = parser.add_argument_group("how a file of your own is launched")
     group.add_argument("--kernel", metavar="NAME", help="one kernel of the file (default: each of them)")
-    group.add_argument("--grid", default="2", metavar="X[,Y[,Z]]", help="blocks (default: 2)")
-    group.add_argument("--block", default="64", metavar="X[,Y[,Z]]", help="threads of a block (default: 64)")
-    group.add_argument("--shared", default="0", metavar="BYTES", help="dynamic shared memory (default: 0)")
-    group.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a number, or how many "
-                       "elements an array has (none: a null pointer); may be given several times")
+    group.add_argument("--grid", metavar="X[,Y[,Z]]", help="blocks (default: 2)")
+    group.add_argument("--block", metavar="X[,Y[,Z]]", help="threads of a block (default: 64)")
+    group.add_argument("--shared", metavar="BYTES", help="dynamic shared memory (default: 0)")
+    group.add_argument("--set", action="append", metavar="NAME=VALUE", help="a number, or how many elements "
+                       "an array has (none: a null pointer); may be given several times")
     group.add_argument("--args", metavar="FILE.npz", help="arguments by name")
-    group.add_argument("--constant", action="append", default=[], metavar="NAME=VALUE", help="a line `constexpr int "
-                       "NAME = VALUE;` before the file")
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)")
+    group.add_argument("--constant", action="append", metavar="NAME=VALUE", help="a line `constexpr int NAME = "
+                       "VALUE;` before the file")
+    group.add_argument("--seed", type=int, metavar="N", help="of the random numbers (default: 0)")
+    parser.set_defaults(**LAUNCH)
+
+
+def refuse_launch(arguments):
+    """Raise ValueError for a flag of `add_launch` that was given where no file of the learner's is launched."""
+    for name, default in LAUNCH.items():
+        if getattr(arguments, name) != default:
+            raise ValueError(f"--{name} goes with a CUDA file of your own")
 
 
 def launch(arguments):
     """Run the kernels of the file `arguments.what`, and say with what. Raises ValueError for what cannot be."""
     path, constants = Path(arguments.what), {name: evaluate(value, {}) for name, value in _pairs(arguments.constant)}
-    with_headers = INCLUDE.search(path.read_text(encoding="utf-8"))
-    module = emulate(code=source(path, constants)) if with_headers else emulate(path, constants=constants)
+    module = emulate(path, constants=constants)
     kernels, words, given = module.kernels, dict(_pairs(arguments.set)), _given(arguments.args)
     if not kernels:
         raise ValueError(f'{arguments.what} holds no kernel: one begins with extern "C" __global__ void NAME(')
@@ -48,9 +59,9 @@ def launch(arguments):
     check_names(kernels.values(), [*words, *given])
     for name, kernel in kernels.items():
         numbers = numbers_of(kernel, words, given)
-        args = made_up(kernel, numbers, words, given, arguments.seed)
         grid, block = (tuple(evaluate(side, numbers) for side in text.split(","))
                        for text in (arguments.grid, arguments.block))
+        args = made_up(kernel, numbers, words, given, arguments.seed, math.prod(grid + block))
         shared = evaluate(arguments.shared, numbers)
         if not isinstance(shared, int):
             raise ValueError(f"shared memory is a whole number of bytes, not {shared}")

@@ -95,7 +95,8 @@ def find():
     try:
         return importlib.import_module("cuda.pathfinder").load_nvidia_dynamic_lib("cublas").abs_path
     except Exception as error:                      # each of the places searched has its own way to fail
-        raise OSError(f"cuBLAS was not found ({type(error).__name__}): pip install 'cupy-cuda13x[ctk]' brings it") from error
+        raise OSError(f"cuBLAS was not found ({type(error).__name__}): "
+                      f"pip install 'cupy-cuda13x[ctk]' brings it") from error
 
 
 class Handle:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minivit.errors import shown
+
 DTYPES = {
     "float": np.float32, "double": np.float64, "bool": np.bool_,
     "char": np.int8, "signed char": np.int8, "unsigned char": np.uint8,
@@ -71,9 +73,12 @@ def kernels_of(text):
 
 
 def _parameter(kernel, declaration):
-    words = re.findall(r"\w+|\*", declaration)
-    name, pointer, const = words.pop(), "*" in words, "const" in words
-    kind = " ".join(word for word in words if word not in ("const", "volatile", "*", "__restrict__"))
+    before, bracket, _ = declaration.partition("[")                         # float y[] is float* y
+    words = re.findall(r"\w+|\*", before) + ["*"] * bool(bracket)
+    names = [word for word in words if word not in ("const", "volatile", "*", "__restrict__")]
+    name, kind, pointer, const = names[-1], " ".join(names[:-1]), "*" in words, "const" in words
+    if " ".join(names) in DTYPES | VECTORS:
+        raise ValueError(f"{kernel}: parameter `{declaration.strip()}` has no name; give it one, so that messages can")
     known = DTYPES | VECTORS if pointer else DTYPES
     if words.count("*") > 1 or kind not in known:
         raise ValueError(f"{kernel}: parameter `{declaration.strip()}` has a type that cannot be passed from NumPy; "
@@ -99,7 +104,7 @@ def _pointer(kernel, parameter, value):
     if value is None or isinstance(value, np.uintp) and value == 0:         # the second: it was checked before
         return np.uintp(0)                  # CuPy's own None would leave the driver without an argument
     if not hasattr(value, "flags") or isinstance(value, np.generic):
-        raise TypeError(f"{where} must be an array of {parameter.dtype} or None, not {value!r}")
+        raise TypeError(f"{where} must be an array of {parameter.dtype} or None, not {shown(value)}")
     if value.dtype != parameter.dtype:
         raise TypeError(f"{where} is declared {parameter.dtype}*, and the array is {value.dtype}: "
                         f"convert it with .astype(np.{parameter.dtype})")
@@ -121,7 +126,8 @@ def _scalar(kernel, parameter, value):
         return value
     wanted = {"f": (int, float), "b": (bool,)}.get(parameter.dtype.kind, (int,))
     if not isinstance(value, wanted):
-        raise TypeError(f"{where} is one {parameter.dtype}, not {value!r}")
+        given = f"an array of shape {value.shape}" if hasattr(value, "shape") else shown(value)
+        raise TypeError(f"{where} is one {parameter.dtype}, not {given}")
     fits = True
     if parameter.dtype.kind in "iu":
         fits = np.iinfo(parameter.dtype).min <= value <= np.iinfo(parameter.dtype).max

@@ -6,9 +6,9 @@
 
 - a number: what the words say, or 33 for an integer (no multiple of a warp, which finds guards that are missing), 0.5
   for a float, true for a bool
-- an array: as many elements as the words say, by default the product of all integers; random numbers (integers from 0
-  to below the smallest integer argument) where the kernel only reads it, zeros where it writes; or "none", a null
-  pointer
+- an array: as many elements as the words say, by default the product of all integers, or one for each thread where
+  there is no integer; random numbers (integers from 0 to below the smallest integer argument) where the kernel only
+  reads it, zeros where it writes; or "none", a null pointer
 """
 import ast
 import math
@@ -64,18 +64,21 @@ def numbers_of(kernel, words, given):
     return numbers
 
 
-def made_up(kernel, numbers, words, given, seed=0):
-    """The arguments of `kernel`, in order. Raises ValueError for words that are no size of an array."""
+def made_up(kernel, numbers, words, given, seed=0, threads=1):
+    """The arguments of `kernel`, in order; threads: of the whole launch.
+
+    Raises ValueError for words that are no size of an array.
+    """
     rng = np.random.default_rng(seed)
     return [numbers[p.name] if not p.pointer else given[p.name] if p.name in given
-            else _array(p, words.get(p.name), numbers, rng) for p in kernel.parameters]
+            else _array(p, words.get(p.name), numbers, threads, rng) for p in kernel.parameters]
 
 
-def _array(parameter, text, numbers, rng):
+def _array(parameter, text, numbers, threads, rng):
     if text is not None and text.strip().lower() in ("none", "null"):
         return None
     integers = [int(n) for n in numbers.values() if isinstance(n, (int, np.integer)) and type(n) is not bool and n > 0]
-    size = min(math.prod(integers), MOST) if text is None else evaluate(text, numbers)
+    size = min(math.prod(integers) if integers else threads, MOST) if text is None else evaluate(text, numbers)
     if not isinstance(size, int) or size < 0:
         raise ValueError(f"{parameter.name} has {text} = {size} elements, which is no size of an array")
     if not parameter.const:

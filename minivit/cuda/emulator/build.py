@@ -20,16 +20,19 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 OURS = {path.name for path in HERE.iterdir()} | {"source.cpp", "minivit", "??"}
-RUNTIME = ("findings", "fiber", "block", "meeting", "memory", "checks", "races", "profile", "signals", "launch")
+RUNTIME = ("findings", "fiber", "block", "meeting", "memory", "checks", "order", "races", "profile", "signals",
+           "launch")
 GAP = 1024                      # bytes between the variables in shared memory, in checked mode
 COMPILERS = ("g++", "clang++")
 FLAGS = ("-std=c++17", "-fPIC", "-w", "-fno-strict-aliasing", "-fwrapv", "-ffp-contract=off", "-fno-math-errno",
          "-fno-exceptions", "-fno-stack-protector", "-fstack-clash-protection", "-fno-finite-loops", "-g1", "-gdwarf-4",
          "-U_FORTIFY_SOURCE", "-fdiagnostics-color=never")
 VALUES = ("-O2", "-fvisibility=hidden")
-# One call for every access, in the width that was written: g++ may neither take a float4 apart nor join two floats.
+# One call for every access, in the line and the width that were written: g++ may neither take a float4 apart, nor join
+# two floats, nor two statements that do the same.
 CHECKED = ("-O1", "-fvisibility=hidden", "-fsanitize=thread", "-DMINIVIT_CHECKED", "-fno-tree-sra",
-           "-fno-tree-vectorize", "-fno-store-merging", "-fno-tree-loop-distribute-patterns")
+           "-fno-tree-vectorize", "-fno-store-merging", "-fno-tree-loop-distribute-patterns", "-fno-crossjumping",
+           "-fno-tree-tail-merge", "-fno-tree-cselim", "-fno-tree-sink", "-fno-tree-dse")
 
 
 class CompileError(ValueError):
@@ -163,8 +166,9 @@ def build(text, compiler, checked):
     runtime(compiler)
     flags = CHECKED if checked else VALUES
     if _is_gcc(compiler):
-        # no-gnu-unique: else all modules would share the __shared__ arrays of templates
-        flags += ("-fno-gnu-unique", "-fno-diagnostics-show-caret")
+        # no-gnu-unique: else all modules would share the __shared__ arrays of templates. no-ipa-reference-addressable:
+        # else a __shared__ array that nobody writes would be all zeros
+        flags += ("-fno-gnu-unique", "-fno-ipa-reference-addressable", "-fno-diagnostics-show-caret")
     guard = str(_guard_path(compiler))
     return _cached("kernels.so", text, compiler, flags,
                    lambda compiled: [guard, compiled, guard, str(_runtime_path(compiler)), "-lm"])
@@ -175,12 +179,12 @@ def is_ours(file):
     return Path(file).name in OURS
 
 
-def learners_part(log, text):
-    """The compiler's words about the learner's lines, each with its line; all its words where it has none.
+def learners_part(log, lines):
+    """The compiler's words about the learner's `lines` ({(file, number): line}), each with its line; all its words
+    where it has none.
 
     A mistake in the use of `__shfl_sync` and its like is found inside our macro: it belongs to the line that used it.
     """
-    lines = text.splitlines()
     said, inside = [], None
     for file, number, message in re.findall(r"^(.+?):(\d+):(?:\d+:)? (.*)$", log, re.MULTILINE):
         if is_ours(file):
@@ -190,8 +194,11 @@ def learners_part(log, text):
             if inside is None:
                 continue
             message, inside = inside, None
+        if "is defined in header" in message:               # and there are no headers
+            continue
         message = re.sub("undefined reference to `(.*)'", r"\1 is declared, but no text of it is here", message)
+        message = message.replace("'minivit_", "'__")
         said.append(f"{Path(file).name}:{number}: {message}")
-        if 0 < int(number) <= len(lines) and file != "constants":
-            said.append(f"    {lines[int(number) - 1].strip()}")
+        if (Path(file).name, int(number)) in lines:
+            said.append(f"    {lines[Path(file).name, int(number)]}")
     return "\n".join(said) or log.strip()

@@ -8,6 +8,7 @@
 #include "fiber.h"
 #include "findings.h"
 #include "memory.h"
+#include "order.h"
 #include "profile.h"
 #include "races.h"
 #include "signals.h"
@@ -20,8 +21,6 @@ bool on;
 Module module;
 const void* last_pc;
 long dynamic_used;
-
-static bool fenced;                     // has this block executed __threadfence()?
 
 static void report(findings::Kind kind, const void* pc, int array, long offset, int bytes, bool write) {
     findings::Finding finding = findings::make(kind);
@@ -79,14 +78,17 @@ static bool in_shared(const char* address) {
     return address >= module.shared && address < module.shared + module.shared_bytes;
 }
 
-static void check(const void* at, int bytes, bool write, bool atomic, const void* pc) {
+enum { WRITE = 1, ATOMIC = 2, ALIGNED = 4 };             // the last: its address must be a multiple of its width
+
+static void check(const void* at, int bytes, int how, const void* pc) {
     if (!on) return;
+    bool write = how & WRITE, atomic = how & ATOMIC;
     signals::Hold hold;
     const char* address = (const char*)at;
     last_pc = pc;
     races::settle();
     if (fiber::on_stack(block::threads[block::current].stack, address)) return;
-    if ((uintptr_t)address % bytes && (bytes & (bytes - 1)) == 0) {
+    if (how & ALIGNED && (uintptr_t)address % bytes) {
         const memory::Region* region = in_global(address) ? memory::nearest(address) : nullptr;
         if (in_shared(address))
             report(findings::MISALIGNED, pc, findings::SHARED, address - module.shared, bytes, write);
@@ -98,15 +100,21 @@ static void check(const void* at, int bytes, bool write, bool atomic, const void
     else if (address < module.low || address >= module.high) stop(pc, (long)address, bytes, write);
 }
 
+// Many bytes at once, such as a struct: one word after the other.
+static void check_range(const void* at, unsigned long bytes, int how, const void* pc) {
+    for (unsigned long done = 0; done < bytes; done += 4) {
+        check((const char*)at + done, bytes - done < 4 ? bytes - done : 4, how, pc);
+        races::settle_as_changed();                     // it is written after all of them
+    }
+}
+
 void begin_launch(long blocks) {
-    races::begin_launch(blocks, module.shared_bytes);
+    order::begin_launch(blocks);
+    races::begin_launch(module.shared_bytes);
     profile::begin_launch(module.low, module.high);
 }
 
-void begin_block() {
-    fenced = false;
-    races::begin_block();
-}
+void begin_block() { order::begin_block(); }
 
 void end_block() {
     races::settle();
@@ -120,34 +128,42 @@ void block_met() {
 
 void warp_met(int warp, unsigned lanes) {
     races::settle();
-    races::warp_met(warp, lanes);
+    order::warp_met(warp, lanes);
 }
 
 }
 
-using checks::check;
+using checks::check, checks::check_range, checks::WRITE, checks::ATOMIC, checks::ALIGNED;
 
-void minivit_threadfence() { checks::fenced = true; }
+#define CALLER __builtin_return_address(0)
+
+void minivit_threadfence(bool device) {
+    if (checks::on) order::fence(device);
+}
 
 void minivit_atomic(const void* address, int bytes) {
-    check(address, bytes, true, true, __builtin_return_address(0));
-    if (checks::on) races::synchronise(checks::fenced);
+    check(address, bytes, WRITE | ATOMIC | ALIGNED, CALLER);
+    if (checks::on) order::synchronise();
 }
 
-#define CHECK(address, bytes, write) check(address, bytes, write, false, __builtin_return_address(0))
+void minivit_range(const void* address, unsigned long bytes, bool write) {
+    check_range(address, bytes, write ? WRITE : 0, CALLER);
+}
+
+// `unaligned`: of a type that may lie anywhere, such as a struct of two floats.
 #define HOOKS(bytes)                                                                                        \
-    void __tsan_read##bytes(void* address) { CHECK(address, bytes, false); }                                \
-    void __tsan_write##bytes(void* address) { CHECK(address, bytes, true); }
+    void __tsan_read##bytes(void* address) { check(address, bytes, ALIGNED, CALLER); }                      \
+    void __tsan_write##bytes(void* address) { check(address, bytes, WRITE | ALIGNED, CALLER); }
 #define UNALIGNED_HOOKS(bytes)                                                                              \
     HOOKS(bytes)                                                                                            \
-    void __tsan_unaligned_read##bytes(void* address) { CHECK(address, bytes, false); }                      \
-    void __tsan_unaligned_write##bytes(void* address) { CHECK(address, bytes, true); }
+    void __tsan_unaligned_read##bytes(void* address) { check(address, bytes, 0, CALLER); }                  \
+    void __tsan_unaligned_write##bytes(void* address) { check(address, bytes, WRITE, CALLER); }
 
 extern "C" {
     HOOKS(1) UNALIGNED_HOOKS(2) UNALIGNED_HOOKS(4) UNALIGNED_HOOKS(8) UNALIGNED_HOOKS(16)
 
-    void __tsan_read_range(void* address, unsigned long bytes) { CHECK(address, (int)bytes, false); }
-    void __tsan_write_range(void* address, unsigned long bytes) { CHECK(address, (int)bytes, true); }
+    void __tsan_read_range(void* address, unsigned long bytes) { check_range(address, bytes, 0, CALLER); }
+    void __tsan_write_range(void* address, unsigned long bytes) { check_range(address, bytes, WRITE, CALLER); }
     void __tsan_init() {}
     void __tsan_func_entry(void*) {}
     void __tsan_func_exit() {}

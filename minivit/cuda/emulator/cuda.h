@@ -60,20 +60,21 @@ MINIVIT_VECTORS(float, float, 8, 16)
 MINIVIT_VECTORS(double, double, 16, 16)
 #undef uint3
 
-// Barriers and exchanges: macros, because only a macro knows the line that it stands in.
-#define __syncthreads() minivit_syncthreads(__LINE__)
-#define __syncthreads_count(p) minivit_syncthreads_vote(p, __LINE__)
-#define __syncthreads_or(p) (minivit_syncthreads_vote(p, __LINE__) != 0)
-#define __syncthreads_and(p) (minivit_syncthreads_vote(!(p), __LINE__) == 0)
-#define __syncwarp(...) minivit_syncwarp_at{__LINE__}(__VA_ARGS__)
-#define __ballot_sync(mask, p) minivit_ballot(mask, (p) != 0, __LINE__)
-#define __any_sync(mask, p) (minivit_ballot(mask, (p) != 0, __LINE__) != 0)
-#define __all_sync(mask, p) (minivit_ballot(mask, !(p), __LINE__) == 0)
-#define __activemask() minivit_activemask(__LINE__)
-#define __shfl_sync(...) minivit_shfl(__LINE__, __VA_ARGS__)
-#define __shfl_up_sync(...) minivit_shfl_up(__LINE__, __VA_ARGS__)
-#define __shfl_down_sync(...) minivit_shfl_down(__LINE__, __VA_ARGS__)
-#define __shfl_xor_sync(...) minivit_shfl_xor(__LINE__, __VA_ARGS__)
+// Barriers and exchanges: macros, because only a macro knows the line that it stands in. source.py numbers the files.
+#define MINIVIT_LINE (MINIVIT_FILE << 20 | __LINE__)
+#define __syncthreads() minivit_syncthreads(MINIVIT_LINE)
+#define __syncthreads_count(p) minivit_syncthreads_vote(p, MINIVIT_LINE)
+#define __syncthreads_or(p) (minivit_syncthreads_vote(p, MINIVIT_LINE) != 0)
+#define __syncthreads_and(p) (minivit_syncthreads_vote(!(p), MINIVIT_LINE) == 0)
+#define __syncwarp(...) minivit_syncwarp_at{MINIVIT_LINE}(__VA_ARGS__)
+#define __ballot_sync(mask, p) minivit_ballot(mask, (p) != 0, MINIVIT_LINE)
+#define __any_sync(mask, p) (minivit_ballot(mask, (p) != 0, MINIVIT_LINE) != 0)
+#define __all_sync(mask, p) (minivit_ballot(mask, !(p), MINIVIT_LINE) == 0)
+#define __activemask() minivit_activemask(MINIVIT_LINE)
+#define __shfl_sync(...) minivit_shfl(MINIVIT_LINE, __VA_ARGS__)
+#define __shfl_up_sync(...) minivit_shfl_up(MINIVIT_LINE, __VA_ARGS__)
+#define __shfl_down_sync(...) minivit_shfl_down(MINIVIT_LINE, __VA_ARGS__)
+#define __shfl_xor_sync(...) minivit_shfl_xor(MINIVIT_LINE, __VA_ARGS__)
 
 struct minivit_syncwarp_at {                                // its mask may be left out
     int line;
@@ -150,9 +151,9 @@ MINIVIT_ATOMIC(atomicAdd, float, old + value)
 MINIVIT_ATOMIC(atomicAdd, double, old + value)
 MINIVIT_ATOMIC(atomicExch, float, value)
 
-#define __threadfence() minivit_threadfence()
-#define __threadfence_system() minivit_threadfence()
-#define __threadfence_block() ((void)0)
+#define __threadfence() minivit_threadfence(true)
+#define __threadfence_system() minivit_threadfence(true)
+#define __threadfence_block() minivit_threadfence(false)
 
 // Loads and stores with a hint for the cache.
 template <class T> MINIVIT_INLINE T __ldg(const T* address) { return *address; }
@@ -161,9 +162,9 @@ template <class T> MINIVIT_INLINE T __ldcs(const T* address) { return *address; 
 template <class T> MINIVIT_INLINE void __stcg(T* address, T value) { *address = value; }
 template <class T> MINIVIT_INLINE void __stcs(T* address, T value) { *address = value; }
 
-#define assert(condition) ((condition) ? (void)0 : minivit_assert_failed(#condition, __LINE__))
+#define assert(condition) ((condition) ? (void)0 : minivit_assert_failed(#condition, MINIVIT_LINE))
 #define printf minivit_printf
-#define __trap() minivit_trap(__LINE__)
+#define __trap() minivit_trap(MINIVIT_LINE)
 
 // How the runtime starts a thread of kernel(a, b, ...): every argument lies where arguments[i] points.
 template <int... I> struct minivit_indices {};

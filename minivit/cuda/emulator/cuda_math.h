@@ -31,6 +31,19 @@ extern "C" {
     void* memcpy(void*, const void*, size_t) noexcept;
     void* memset(void*, int, size_t) noexcept;
 }
+#ifdef MINIVIT_CHECKED                                      // which sees what the compiler makes, not what libc does
+MINIVIT_INLINE void* minivit_memcpy(void* to, const void* from, size_t bytes) {
+    minivit_range(from, bytes, false);
+    minivit_range(to, bytes, true);
+    return memcpy(to, from, bytes);
+}
+MINIVIT_INLINE void* minivit_memset(void* to, int byte, size_t bytes) {
+    minivit_range(to, bytes, true);
+    return memset(to, byte, bytes);
+}
+#define memcpy minivit_memcpy
+#define memset minivit_memset
+#endif
 MINIVIT_INLINE float fma(float x, float y, float z) { return fmaf(x, y, z); }
 MINIVIT_INLINE float pow(float x, int n) { return powf(x, (float)n); }
 MINIVIT_INLINE double pow(double x, int n) { return pow(x, (double)n); }

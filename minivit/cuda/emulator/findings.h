@@ -21,7 +21,7 @@ namespace findings {
         int kind, count;
         int thread, other_thread;                   // numbers within the block, -1 where there is none
         long block, other_block;                    // numbers within the grid
-        int line, other_line;                       // of the .cu file; 0: see pc
+        int line, other_line;                       // with its file's number (seam.h); 0: see pc
         const void *pc, *other_pc;                  // where the instruction stands
         int array, bytes;
         long offset;                                // bytes from the array's first element

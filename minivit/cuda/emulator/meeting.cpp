@@ -62,19 +62,38 @@ static void report_lane(findings::Kind kind, int thread, int other, unsigned mas
     findings::add(finding);
 }
 
+static bool same_call(const Thread& a, const Thread& b) {
+    return a.wait == b.wait && a.mask == b.mask && a.line == b.line;
+}
+
+// Do these lanes wait for one that can still come: do they, or those that they wait for, and so on?
+static bool waits_for_others(int warp_number, unsigned lanes) {
+    const Warp& warp = warps[warp_number];
+    for (unsigned known = 0; known != lanes;) {
+        known = lanes;
+        if (known & ~warp.exchanging) return true;
+        for (unsigned rest = known; rest; rest &= rest - 1)
+            lanes |= threads[warp_number * WARP + __builtin_ctz(rest)].mask & warp.live;
+    }
+    return false;
+}
+
 // If all lanes of `mask` that have not returned are here, gives each what it came for and lets them go on.
 static void try_exchange(int warp_number, unsigned mask) {
     Warp& warp = warps[warp_number];
     Thread* lanes = threads + warp_number * WARP;
-    unsigned here = mask & warp.live;
+    unsigned here = mask & warp.live, elsewhere = 0;
     if (!here || (warp.exchanging & here) != here) return;
     Thread& first = lanes[__builtin_ctz(here)];
+    for (unsigned rest = here; rest; rest &= rest - 1)
+        if (!same_call(lanes[__builtin_ctz(rest)], first)) elsewhere |= rest & -rest;
+    if (elsewhere && waits_for_others(warp_number, here)) return;
     unsigned ballot = 0;
     unsigned long long values[WARP];
     for (unsigned rest = here; rest; rest &= rest - 1) {
         int lane = __builtin_ctz(rest);
         Thread& it = lanes[lane];
-        if (it.mask != first.mask || it.wait != first.wait || it.line != first.line)
+        if (elsewhere >> lane & 1)
             report_lane(findings::MASKS_DIFFER, warp_number * WARP + lane, &first - threads, it.mask, 0);
         values[lane] = it.value;
         ballot |= (it.value != 0) << lane;

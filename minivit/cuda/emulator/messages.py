@@ -18,6 +18,7 @@ class Scene:
     grid: tuple
     block: tuple
     places: object          # places.Places
+    files: list             # of which the text is made
     shared_bytes: int
     seconds: float
     checked: bool
@@ -25,8 +26,14 @@ class Scene:
 
     def place(self, line, pc):
         """The line that a finding names itself, or that of its instruction."""
-        offset = (pc or 0) - self.base
-        return Place(self.places.file, line) if line or not pc else self.places.find([offset])[offset]
+        if line or not pc:
+            return Place(self.files[line >> 20], line & 0xfffff)        # cuda.h: MINIVIT_LINE
+        return self.places.find([pc - self.base])[pc - self.base]
+
+    def other_line(self, raw):
+        """`line 7`, where the other side of a finding stands; in another file, `line 7 of rows.cuh`."""
+        other = self.place(raw.other_line, raw.other_pc)
+        return f"line {other.line}" + (f" of {other.file}" if other.file != self.place(raw.line, raw.pc).file else "")
 
     def thread(self, number):
         return _index(number, self.block)
@@ -80,7 +87,7 @@ def _distance(offset, size):
     return f"{offset - size} bytes after its end" if offset > size else "just after its end"
 
 
-def _out_of_bounds(raw, scene, who, other):
+def _out_of_bounds(raw, scene, who):
     element = f"{who} {_does(raw)} {raw.bytes} bytes at {scene.element(raw.array, raw.offset, raw.bytes)}"
     if raw.array == SHARED:
         return (f"{element}, outside that variable in shared memory. Declare it larger, or guard the access with an "
@@ -90,56 +97,57 @@ def _out_of_bounds(raw, scene, who, other):
             f"element{'s' * (array.size != 1)}. Guard the access with an `if`, or check how the index is computed")
 
 
-def _no_array(raw, scene, who, other):
+def _no_array(raw, scene, who):
     return (f"{who} {_does(raw)} {raw.bytes} bytes at an address where no array of this launch lies. A pointer is "
-            f"null, or belongs to an array that was freed or never passed, or an index is far too large")
+            f"null, or belongs to an array that was freed or never passed, or an index is far too large, or negative "
+            f"because an int overflowed")
 
 
-def _misaligned(raw, scene, who, other):
+def _misaligned(raw, scene, who):
     return (f"{who} {_does(raw)} {raw.bytes} bytes at once at {scene.element(raw.array, raw.offset, raw.bytes)}, whose "
             f"address is no multiple of {raw.bytes}. A GPU stops there. Read single elements where rows are not a "
             f"multiple of {raw.bytes} bytes long")
 
 
-def _const_written(raw, scene, who, other):
+def _const_written(raw, scene, who):
     return (f"{who} writes {scene.element(raw.array, raw.offset, raw.bytes)}, which the kernel declares const. Write "
             f"to an output, or drop the const")
 
 
-def _beyond_shared(raw, scene, who, other):
+def _beyond_shared(raw, scene, who):
     return (f"{who} {_does(raw)} {scene.element(SHARED, raw.offset, raw.bytes)}, beyond the {scene.shared_bytes} bytes "
             f"of dynamic shared memory that the launch asked for. Pass a larger shared_mem, or check the index")
 
 
-def _guard_changed(raw, scene, who, other):
+def _guard_changed(raw, scene, who):
     return (f"{scene.kernel.name} wrote outside {scene.kernel.parameters[raw.array].name}, "
             f"{_distance(raw.offset, raw.bytes)}. Run it in checked mode (`with checking():`) to see which line and "
             f"which thread")
 
 
-def _crash(raw, scene, who, other):
+def _crash(raw, scene, who):
     advice = "" if scene.checked else " Run it in checked mode (`with checking():`) to see what it touches there"
     return (f"{who} touches address {raw.offset & (2**64 - 1):#x}, where nothing lies, or a float4 at an address that "
             f"is no multiple of 16. The kernel was stopped.{advice}")
 
 
-def _stack_overflow(raw, scene, who, other):
+def _stack_overflow(raw, scene, who):
     return (f"{who} has used up its stack of 64 kB. Local arrays this large, or this deep a recursion, are slow on a "
             f"GPU too: use shared memory")
 
 
-def _divergent_barrier(raw, scene, who, other):
+def _divergent_barrier(raw, scene, who):
     return (f"{who} waits at this __syncthreads(), and {scene.who(raw.other_thread, raw.block, raw.block)} at the one "
-            f"in line {raw.other_line}. All threads of a block must come to the same one: move it out of the `if`")
+            f"in {scene.other_line(raw)}. All threads of a block must come to the same one: move it out of the `if`")
 
 
-def _barrier_after_return(raw, scene, who, other):
+def _barrier_after_return(raw, scene, who):
     return (f"{who} is at __syncthreads(), which {scene.who(raw.other_thread, raw.block, raw.block)} never reaches: it "
-            f"has returned. All threads of a block must come to a barrier: let threads without work skip the work, "
-            f"not return")
+            f"has ended. All threads of a block must come to a barrier, equally often: move it out of the `if` or the "
+            f"loop, and let threads without work skip the work, not return")
 
 
-def _stuck(raw, scene, who, other):
+def _stuck(raw, scene, who):
     if WAITS[raw.lane] == "__syncthreads()":
         return (f"{who} waits at __syncthreads() for ever: other threads of the block wait elsewhere and never come. "
                 f"Move the barrier to where all threads pass")
@@ -147,28 +155,32 @@ def _stuck(raw, scene, who, other):
             f"come. Call it where all these lanes pass, or name only those that do")
 
 
-def _not_in_mask(raw, scene, who, other):
+def _not_in_mask(raw, scene, who):
     return (f"{who} is lane {raw.lane} of its warp, and calls with the mask {raw.mask:#010x}, which does not name that "
             f"lane. The mask must name every thread that calls: 0xffffffff where the whole warp does")
 
 
-def _lane_absent(raw, scene, who, other):
-    return (f"{who} reads from lane {raw.lane} of its warp, which takes no part: it is not in the mask "
-            f"{raw.mask:#010x}, has returned, or the block has no such thread. The value is undefined")
+def _lane_absent(raw, scene, who):
+    threads = scene.block[0] * scene.block[1] * scene.block[2]
+    why = (f"the block has {threads} threads, and none there" if raw.thread // 32 * 32 + raw.lane >= threads
+           else "it has ended, and did not come here" if raw.mask >> raw.lane & 1
+           else f"the mask {raw.mask:#010x} does not name it")
+    return f"{who} reads from lane {raw.lane} of its warp, which takes no part: {why}. The value is undefined"
 
 
-def _masks_differ(raw, scene, who, other):
+def _masks_differ(raw, scene, who):
     return (f"{who} and {scene.who(raw.other_thread, raw.block, raw.block)} of one warp meet at different calls: here "
-            f"with mask {raw.mask:#010x}, there in line {raw.other_line}. All lanes of a mask must make the same call")
+            f"with mask {raw.mask:#010x}, there in {scene.other_line(raw)}. All lanes of a mask must make the same "
+            f"call")
 
 
-def _uninitialised(raw, scene, who, other):
+def _uninitialised(raw, scene, who):
     return (f"{who} reads {scene.element(SHARED, raw.offset, raw.bytes)} in shared memory, which no thread of the "
             f"block has written. Shared memory is not cleared: write it first, and check that as many threads write as "
             f"read")
 
 
-def _race(raw, scene, other, second, first):
+def _race(raw, scene, second, first):
     element = scene.element(raw.array, raw.offset, raw.bytes)
     before = scene.who(raw.other_thread, raw.other_block, raw.block)
     if raw.other_block != raw.block:
@@ -177,37 +189,41 @@ def _race(raw, scene, other, second, first):
         why = "with no __syncwarp() or __syncthreads() between them"
     else:
         why = "with no __syncthreads() between them"
-    return f"{scene.who(raw.thread, raw.block)} {second} {element}, which {before} {first} at line {other.line}, {why}"
+    if raw.array >= 0 and not raw.same_value and raw.other_block == raw.block and (
+            scene.place(raw.other_line, raw.other_pc) == scene.place(raw.line, raw.pc)):
+        why += ". Where several threads change one element, use an atomic"
+    return (f"{scene.who(raw.thread, raw.block)} {second} {element}, which {before} {first} at "
+            f"{scene.other_line(raw)}, {why}")
 
 
-def _write_write(raw, scene, who, other):
+def _write_write(raw, scene, who):
     benign = ". Both wrote the same value, so the result is right, but let one thread write it" * bool(raw.same_value)
-    return _race(raw, scene, other, "writes", "wrote") + benign
+    return _race(raw, scene, "writes", "wrote") + benign
 
 
-def _write_read(raw, scene, who, other):
-    return _race(raw, scene, other, "reads", "wrote")
+def _write_read(raw, scene, who):
+    return _race(raw, scene, "reads", "wrote")
 
 
-def _read_write(raw, scene, who, other):
-    return _race(raw, scene, other, "writes", "read")
+def _read_write(raw, scene, who):
+    return _race(raw, scene, "writes", "read")
 
 
-def _assertion(raw, scene, who, other):
+def _assertion(raw, scene, who):
     return f"{who}: assert({raw.text.decode()}) does not hold"
 
 
-def _trap(raw, scene, who, other):
+def _trap(raw, scene, who):
     return f"{who} executed __trap()"
 
 
-def _too_long(raw, scene, who, other):
+def _too_long(raw, scene, who):
     return (f"the kernel has run for {scene.seconds:g} seconds and was stopped here, in {who}. A loop that waits for "
             f"another thread needs a barrier in it; else check the loop's condition, or allow more: "
             f"emulate(..., seconds=...)")
 
 
-def _division(raw, scene, who, other):
+def _division(raw, scene, who):
     return f"{who} divides an integer by 0, or its lowest value by -1"
 
 
@@ -233,7 +249,7 @@ def findings_of(entries, scene):
 def _finding_of(raw, scene):
     kind, sentence = KINDS[raw.kind]
     place, other = scene.place(raw.line, raw.pc), scene.place(raw.other_line, raw.other_pc)
-    text = sentence(raw, scene, scene.who(raw.thread, raw.block), other)
+    text = sentence(raw, scene, scene.who(raw.thread, raw.block))
     return Finding(kind=kind, text=text, kernel=scene.kernel.name, file=place.file, line=place.line,
                    thread=scene.thread(raw.thread) if raw.thread >= 0 else None,
                    block=_index(raw.block, scene.grid), other_line=other.line, count=raw.count,

@@ -1,5 +1,6 @@
 """`emulate`: a `.cu` file as a module whose functions are launched on NumPy arrays, as with `cupy.RawModule`."""
 import ctypes
+import re
 import struct
 import sys
 import threading
@@ -11,13 +12,14 @@ from minivit.cuda.emulator.build import CompileError, build, default_compiler, l
 from minivit.cuda.emulator.messages import Scene, findings_of
 from minivit.cuda.emulator.native import NO_MEMORY, Launch, Library
 from minivit.cuda.emulator.report import ORDERS, KernelError, LineCount, checked_launches
-from minivit.cuda.emulator.source import MOST_DYNAMIC, after_line, dynamic_arrays, shared_shapes, translation_unit
+from minivit.cuda.emulator.source import (MOST_DYNAMIC, dynamic_arrays, files_of, first_file, lines_of, of_a_program,
+                                          shared_shapes, translation_unit)
 from minivit.cuda.signature import arguments, kernels_of
 from minivit.cuda.source import with_headers
 from minivit.errors import unknown
 
 MOST_GRID, MOST_BLOCK, MOST_THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024
-DEFAULT_DYNAMIC = 48 << 10          # bytes of dynamic shared memory that a kernel may have without asking
+USUAL_SHARED = 48 << 10             # bytes of shared memory that a kernel may have without asking
 _launching = threading.Lock()       # the emulator has one set of stacks
 
 
@@ -27,10 +29,17 @@ class Module:
     def __init__(self, text, file, constants, checked, order, seed, seconds, compiler):
         self.text, self.file, self.checked, self.compiler = text, file, checked, compiler
         self.order, self.seed, self.seconds = order, seed, seconds
+        misplaced = of_a_program(text, file)
+        if misplaced:
+            raise CompileError(f"{file} does not compile:\n{misplaced}")
         self.kernels, self.libraries = kernels_of(text), {}
-        self.unit = translation_unit(text, file, constants)
+        self.unit, self.files = translation_unit(text, file, constants), files_of(text, file)
         self.shapes = shared_shapes(text, constants or {})
-        self.library(checked)                       # so that a mistake in the text shows here
+        self.library(self.checked_now())            # so that a mistake in the text shows here
+
+    def checked_now(self):
+        """Whether a launch is checked here: always, or because it is in a `checking` block."""
+        return self.checked or checked_launches.get() is not None
 
     def library(self, checked):
         """The Library of the text for one mode. Raises CompileError with the compiler's words about the text."""
@@ -38,7 +47,7 @@ class Module:
             try:
                 path = build(self.unit, self.compiler, checked)
             except CompileError as error:
-                words = learners_part(str(error), after_line(self.text)[1])
+                words = learners_part(str(error), lines_of(self.text, self.file))
                 raise CompileError(f"{self.file} does not compile:\n{words}") from None
             self.libraries[checked] = Library(path, self.compiler, self.file, dynamic_arrays(self.text), checked)
         return self.libraries[checked]
@@ -46,8 +55,12 @@ class Module:
     def get_function(self, name):
         """The kernel `name`, to be launched. Raises ValueError where there is none."""
         if name not in self.kernels:
-            raise ValueError(f"{unknown('kernel', name, self.kernels)} (in {self.file}; a kernel is declared "
-                             f'`extern "C" __global__ void {name}(...)`)')
+            declared = f'a kernel is declared `extern "C" __global__ void {name}(...)`'
+            if re.search(rf"__global__[^;{{]*\b{re.escape(name)}\s*\(", self.text):
+                raise ValueError(f'{self.file} has {name}, but without `extern "C"` before its __global__, and C++ '
+                                 f"then gives it another name: {declared}")
+            raise ValueError(f"{unknown('kernel', name, self.kernels) if self.kernels else 'there is no kernel'} (in "
+                             f"{self.file}; {declared})")
         return Function(self, self.kernels[name])
 
 
@@ -56,7 +69,12 @@ class Function:
 
     def __init__(self, module, kernel):
         self.module, self.kernel = module, kernel
-        self.max_dynamic_shared_size_bytes = DEFAULT_DYNAMIC
+        self.static = next(iter(module.libraries.values())).places.static_bytes(kernel.name)
+        if self.static > USUAL_SHARED:
+            raise ValueError(f"{kernel.name} declares {self.static} bytes of __shared__ variables, and {USUAL_SHARED} "
+                             f"are allowed: declare one array `extern __shared__` instead, and give its bytes as "
+                             f"shared_mem")
+        self.max_dynamic_shared_size_bytes = USUAL_SHARED - self.static
 
     def __call__(self, grid, block, args, shared_mem=0):
         """Run it over `grid` blocks of `block` threads; both are tuples (x,), (x, y) or (x, y, z).
@@ -69,7 +87,7 @@ class Function:
         grid, block = _shape("grid", grid, MOST_GRID), _shape("block", block, MOST_BLOCK)
         self._check_limits(block, shared_mem)
         module, within = self.module, checked_launches.get()
-        checked = module.checked or within is not None
+        checked = module.checked_now()
         order, seed = (within.order, within.seed) if within and within.order else (module.order, module.seed)
         library = module.library(checked)
         packed = b"".join(_packed(parameter, value) for parameter, value in zip(self.kernel.parameters, args))
@@ -81,8 +99,8 @@ class Function:
             if library.run(launch) == NO_MEMORY:
                 raise MemoryError(f"{self.kernel.name}: no memory for a copy of its arrays")
             sys.stdout.write(library.printed())
-            scene = Scene(self.kernel, module.shapes, args, grid, block, library.places, shared_mem, module.seconds,
-                          checked, library.place.load_address or 0)
+            scene = Scene(self.kernel, module.shapes, args, grid, block, library.places, module.files, shared_mem,
+                          module.seconds, checked, library.place.load_address or 0)
             findings = findings_of(library.findings(), scene)
             if within:
                 within.report.add(findings, _lines(library))
@@ -93,11 +111,12 @@ class Function:
         name, threads = self.kernel.name, block[0] * block[1] * block[2]
         if threads > MOST_THREADS:
             raise ValueError(f"{name}: a block of {block} has {threads} threads; a GPU allows {MOST_THREADS}")
-        most = min(self.max_dynamic_shared_size_bytes, MOST_DYNAMIC)
-        if not 0 <= shared_mem <= most:
-            raise ValueError(f"{name}: shared_mem={shared_mem} is not from 0 to {most} bytes. Beyond {DEFAULT_DYNAMIC} "
-                             f"a kernel must ask: function.max_dynamic_shared_size_bytes = {shared_mem}; no GPU has "
-                             f"more than {MOST_DYNAMIC}")
+        most, limit = self.max_dynamic_shared_size_bytes, MOST_DYNAMIC - self.static
+        if not 0 <= shared_mem <= min(most, limit):
+            advice = (f". For more, a kernel must ask: function.max_dynamic_shared_size_bytes = {shared_mem}"
+                      if most < shared_mem <= limit else f"; no GPU has more than {limit}" * (shared_mem > limit))
+            raise ValueError(f"{name}: shared_mem={shared_mem} is not from 0 to {min(most, limit)} bytes"
+                             + f", beside {self.static} bytes of __shared__ variables" * bool(self.static) + advice)
 
 
 def _lines(library):
@@ -118,8 +137,11 @@ def _shape(name, shape, most):
                                                                            for n in shape):
         raise TypeError(f"{name} must be a tuple of one to three integers, not {shape!r}")
     whole = tuple(map(int, shape)) + (1,) * (3 - len(shape))
-    if not all(1 <= n <= limit for n, limit in zip(whole, most)):
-        raise ValueError(f"{name} {shape} is not within 1 to {most}: where there is nothing to do, launch nothing")
+    if min(whole) < 1:
+        raise ValueError(f"{name} {shape} is empty: where there is nothing to do, launch nothing")
+    if any(n > limit for n, limit in zip(whole, most)):
+        raise ValueError(f"{name} {shape} is larger than {most}, which a GPU allows"
+                         + f", with {MOST_THREADS} threads in all" * (name == "block"))
     return whole
 
 
@@ -155,5 +177,5 @@ def emulate(path=None, *, code=None, constants=None, checked=False, order="ascen
     if reason:
         raise RuntimeError(reason)
     text = code if path is None else with_headers(path)
-    file = after_line(text)[0] or "kernel.cu" if path is None else Path(path).name
+    file = first_file(text) or "kernel.cu" if path is None else Path(path).name
     return Module(text, file, constants, checked, order, seed, seconds, compiler or default_compiler())

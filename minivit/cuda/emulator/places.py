@@ -48,16 +48,23 @@ class Places:
 
     @functools.cached_property
     def shared(self):
-        """(start, end, name) of every variable in shared memory, sorted."""
+        """(start, end, symbol) of every variable in shared memory, sorted."""
         table = re.findall(r"^\s*\d+: ([0-9a-f]+)\s+(\d+|0x[0-9a-f]+) TLS\s.*?(\S+)$",
                            _output("readelf", "-sW", str(self.path)), re.MULTILINE)
-        return sorted({(int(start, 16), int(start, 16) + int(size, 0), _plain(name)) for start, size, name in table
-                       if "minivit_" not in name})
+        return sorted({(int(start, 16), int(start, 16) + int(size, 0), symbol) for start, size, symbol in table
+                       if "minivit_" not in symbol})
 
     def variable(self, offset):
-        """(name, offset within it) of what lies at an offset in shared memory, or ends before it; None: nothing."""
-        before = [(start, name) for start, _, name in self.shared if start <= offset]
-        return (before[-1][1], offset - before[-1][0]) if before else None
+        """(name, offset within it) of what lies at an offset in shared memory, or nearest to it; None: nothing."""
+        if not self.shared:
+            return None
+        start, _, symbol = min(self.shared, key=lambda it: max(it[0] - offset, offset - it[1] + 1, 0))
+        return _plain(symbol), offset - start
+
+    def static_bytes(self, kernel):
+        """How much shared memory a kernel's own variables take."""
+        return sum(end - start for start, end, symbol in self.shared
+                   if symbol.startswith(f"_ZZ{len(kernel)}{kernel}E"))
 
 
 def _plain(symbol):

@@ -2,11 +2,9 @@
 #pragma once
 
 namespace races {
-    void begin_launch(long blocks, long shared_bytes);
-    void begin_block();
-    void warp_met(int warp, unsigned lanes);
-    void synchronise(bool fenced);                      // the current block has executed an atomic
+    void begin_launch(long shared_bytes);
     void global(const char* address, int bytes, bool write, bool atomic, const void* pc, int array, long offset);
     bool shared(long offset, int bytes, bool write, bool atomic, const void* pc);   // true: read before any write
     void settle();                                      // after a write that raced: did it change anything?
+    void settle_as_changed();
 }

@@ -16,7 +16,7 @@ checked_launches = ContextVar("minivit_checked_launches", default=None)      # t
 class Finding:
     """One mistake in a kernel, once per pair of lines however often it happened."""
 
-    kind: str               # memcheck, synccheck, initcheck, racecheck, assert, trap, limit or crash
+    kind: str               # memcheck, synccheck, initcheck, racecheck, assert, trap, limit or division
     text: str               # what happened, where, and the likely fix
     kernel: str
     file: str

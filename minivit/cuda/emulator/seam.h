@@ -1,6 +1,7 @@
 // What a kernel asks of the emulator: the seam between a learner's code and the runtime.
 //
-// A kernel is compiled with `cuda.h`, which turns CUDA's words into these calls. `line` is the line of the `.cu` file.
+// A kernel is compiled with `cuda.h`, which turns CUDA's words into these calls. `line` is a line of the learner's, with
+// the number of its file in the upper bits.
 #pragma once
 
 struct uint3 { unsigned x, y, z; };
@@ -25,8 +26,11 @@ extern "C" {
     unsigned minivit_activemask(int line);                  // the lanes that are together in this line
     int minivit_lane();
 
-    void minivit_threadfence();
-    void minivit_atomic(const void* address, int bytes);    // tells the checks of an atomic access that now follows
+    // Tell the checks of a fence, of an atomic access that now follows, of many bytes that are now read or written.
+    void minivit_threadfence(bool device);
+    void minivit_atomic(const void* address, int bytes);
+    void minivit_range(const void* address, unsigned long bytes, bool write);
+
     void minivit_assert_failed(const char* condition, int line);
     void minivit_trap(int line);
     int minivit_printf(const char* format, ...);
