@@ -13,8 +13,9 @@ from pathlib import Path
 from minivit import Tensor, no_grad, weights
 from minivit.data import normalise, open_dataset
 from minivit.inspect import draw_distance, draw_filters, draw_positions, draw_rollout, record
+from minivit.streams import stream
 
-IMAGES = 64         # that attention is averaged over
+IMAGES = 64         # drawn at random from the test images; attention is averaged over them
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("run", type=Path, help="folder of a run, of a ViT or DeiT")
@@ -24,8 +25,7 @@ options = parser.parse_args()
 
 model, _ = weights.load(options.run / "best.safetensors")
 test = open_dataset(options.data).test
-step = max(1, len(test) // IMAGES)                      # across the whole split, so that every class is among them
-images = test.images[::step][:IMAGES]
+images = test.images[stream(0, place="look inside").permutation(len(test))[:IMAGES]]
 inputs = Tensor(normalise(images, model.card.mean, model.card.std))
 with record(model.eval()) as rec, no_grad():
     model(inputs)

@@ -37,7 +37,8 @@ def accumulated(batches, count):
     """The batches, `count` of them joined to one at a time; at the end perhaps fewer.
 
     Gradients of a batch are computed in parts and added up anyway, so that a large batch needs no more memory than a
-    small one but for its images; and the joined batch is, bit for bit, the one that a loader of larger batches gives.
+    small one but for its images; and the joined batch is, bit for bit, the one that a loader of larger batches gives
+    (but where images are mixed: that is drawn for each batch of the loader).
     """
     batches = iter(batches)
     while group := list(itertools.islice(batches, count)):
