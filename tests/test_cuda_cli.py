@@ -218,6 +218,17 @@ def test_files_that_cannot_be_are_refused(minivit, refuses, cu, tmp_path):
     assert status == 2 and "mine.cu does not compile" in complaint and "mine.cu:7" in complaint
 
 
+@checked
+def test_a_file_that_is_not_there_or_lacks_its_constants_is_told_so(minivit, tmp_path):
+    status, _, complaint = minivit("cuda", "check", "softmax")
+    assert status == 2 and "there is no file softmax" in complaint and "--all" in complaint
+    (tmp_path / "mine.cu").write_text('extern "C" __global__ void f(float* x) { x[0] = GROUP; }\n')
+    status, _, complaint = minivit("cuda", "check", tmp_path / "mine.cu")
+    assert status == 2 and complaint.rstrip().endswith("--constant GROUP=32, say")
+    mended = minivit("cuda", "check", tmp_path / "mine.cu", "--constant", "GROUP=32", "--block", "1", "--grid", "1")
+    assert mended[0] == 0
+
+
 def test_without_a_compiler_the_reason_is_given(refuses, cu, monkeypatch):
     monkeypatch.setattr(cuda, "why_no_checks", lambda: "there is no g++")
     for line in (["check", cu(SCALE)], ["check", "--all"], ["profile", "softmax"]):

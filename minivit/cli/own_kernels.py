@@ -1,10 +1,11 @@
 """What `minivit cuda check` and `profile` share: launching a CUDA file of the learner's, and quoting its lines."""
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 
-from minivit.cuda import emulate
+from minivit.cuda import CompileError, emulate
 from minivit.cuda.trial import check_names, described, evaluate, made_up, numbers_of
 from minivit.errors import unknown
 
@@ -45,10 +46,24 @@ def refuse_launch(arguments):
             raise ValueError(f"--{name} goes with a CUDA file of your own")
 
 
+def _built(path, constants):
+    """The emulated module of a file, or an error that says what may be missing on the command line."""
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}: name a .cu file, or check --all of minivit's own kernels")
+    try:
+        return emulate(path, constants=constants)
+    except CompileError as error:
+        unset = dict.fromkeys(re.findall(r"'([A-Z][A-Z0-9_]*)' was not declared", str(error)))
+        if not unset:
+            raise
+        raise CompileError(f"{error}\nIf constants are set where the file is launched, set them here too: "
+                           f"{' '.join(f'--constant {name}=32' for name in unset)}, say") from error
+
+
 def launch(arguments):
     """Run the kernels of the file `arguments.what`, and say with what. Raises ValueError for what cannot be."""
     path, constants = Path(arguments.what), {name: evaluate(value, {}) for name, value in _pairs(arguments.constant)}
-    module = emulate(path, constants=constants)
+    module = _built(path, constants)
     kernels, words, given = module.kernels, dict(_pairs(arguments.set)), _given(arguments.args)
     if not kernels:
         raise ValueError(f'{arguments.what} holds no kernel: one begins with extern "C" __global__ void NAME(')
