@@ -76,7 +76,7 @@ def test_the_sanitizers_findings_are_compared_with_the_emulators(gpu):
 
 SAID = """========= COMPUTE-SANITIZER
 ========= Invalid __global__ write of size 4 bytes
-=========     at transpose+0x230 in /work/transpose.cu:31
+=========     at transpose+0x230 in /home/me/transpose.cu:31
 =========     by thread (0,0,0) in block (0,0,0)
 =========     Saved host backtrace up to driver entry point at kernel launch time
 =========         Host Frame: launch in driver.cu:99
