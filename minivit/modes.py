@@ -6,7 +6,7 @@
 - `precision(name)`: how a GPU multiplies matrices
 - `holding(variable, value)`: how such a block is made
 
-Both are context variables: a new thread starts with the defaults, and a task given to a worker thread takes them along
+All are context variables: a new thread starts with the defaults, and a task given to a worker thread takes them along
 by running in `contextvars.copy_context()`.
 """
 import contextlib

@@ -1,7 +1,6 @@
 """Optimizers: from gradients to new parameters.
 
 - `SGD`, `Adam`, `AdamW`: in order of increasing complexity
-- `decay_groups(model, weight_decay)`: no decay for biases, norms, tokens and positions
 
 An optimizer packs the parameters of a group (see `packing`), so that a step is a few passes over long arrays instead of
 many over short ones. On a GPU nothing of a step is read by the host: where a gradient is not finite, or `factor` is
@@ -17,18 +16,6 @@ from minivit.optim.clipping import clip_factor
 from minivit.optim.flat import adam_numbers, adam_step
 from minivit.optim.numbers import Numbers
 from minivit.optim.packing import Group
-
-NO_DECAY = ("cls_token", "dist_token", "reg_token", "pos_embed")
-
-
-def decay_groups(model, weight_decay):
-    """Two groups for an optimizer: matrices, which decay, and biases, norms, tokens and positions, which do not."""
-    decayed, free = [], []
-    for name, parameter in model.named_parameters():
-        plain = parameter.ndim <= 1 or any(part in NO_DECAY for part in name.split("."))    # pos_embed.y is one too
-        (free if plain else decayed).append((name, parameter))
-    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
 
 
 class Optimizer:
@@ -231,9 +218,11 @@ class Adam(Optimizer):
         super().__init__(params, lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
 
     def update(self, p, g, m, v, lr, options):
-        beta1, beta2 = options["betas"]
-        if options["weight_decay"]:
-            g = self.decay(p, g, lr, options["weight_decay"])
+        (beta1, beta2), weight_decay = options["betas"], options["weight_decay"]
+        if weight_decay and self.decoupled:
+            p *= 1 - lr * weight_decay
+        elif weight_decay:
+            g = g + weight_decay * p
         m *= beta1
         m += (1 - beta1) * g
         v *= beta2
@@ -259,11 +248,6 @@ class Adam(Optimizer):
         adam_step(group.data, group.grad, group.state["mean"], group.state["square"], factor, numbers[1:],
                   group.options["betas"], group.options["eps"], group.options["weight_decay"], self.decoupled)
 
-    @staticmethod
-    def decay(p, g, lr, weight_decay):
-        """The gradient with weight decay in it."""
-        return g + weight_decay * p
-
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: p shrinks by lr * weight_decay * p, whatever its gradient was.
@@ -275,9 +259,3 @@ class AdamW(Adam):
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
         super().__init__(params, lr, betas, eps, weight_decay)
-
-    @staticmethod
-    def decay(p, g, lr, weight_decay):
-        """Shrinks p; the gradient stays as it is."""
-        p *= 1 - lr * weight_decay
-        return g

@@ -1,10 +1,12 @@
-"""Which layers of a model learn, and how fast: for models that are not trained from scratch.
+"""Which parameters of a model learn, how fast, and which of them decay.
 
+- `decay_groups(model, weight_decay)`: no decay for biases, norms, tokens and positions
 - `layer_numbers(model)`: how deep each parameter lies, from 0 (patches, tokens, positions) to the head
 - `layer_groups(model, weight_decay, layer_decay)`: groups whose learning rates fall from the head to the patches
 - `freeze(model, patterns)`: parameters, by their names, that are not trained at all
 
-What lies near the image is general and needs little change; what lies near the head is about the old task.
+In a model that is not trained from scratch, what lies near the image is general and needs little change; what lies
+near the head is about the old task.
 
 Source: Howard and Ruder 2018, arXiv 1801.06146, section 3.2 (the idea); Bao et al. 2021, "BEiT", arXiv 2106.08254, the
 authors' `get_num_layer_for_vit`: a model of `depth` blocks has layers 0 ... depth + 1, norm and head being the last,
@@ -14,10 +16,20 @@ import re
 from fnmatch import fnmatchcase
 
 from minivit.errors import unknown
-from minivit.optim.optimizers import decay_groups
 
+NO_DECAY = ("cls_token", "dist_token", "reg_token", "pos_embed")
 _BLOCK = re.compile(r"(blocks\.\d+|stages\.\d+(\.blocks\.\d+)?)\.")
 _LAST = ("norm", "fc_norm", "pre_logits", "head", "head_dist")
+
+
+def decay_groups(model, weight_decay):
+    """Two groups for an optimizer: matrices, which decay, and biases, norms, tokens and positions, which do not."""
+    decayed, free = [], []
+    for name, parameter in model.named_parameters():
+        plain = parameter.ndim <= 1 or any(part in NO_DECAY for part in name.split("."))    # pos_embed.y is one too
+        (free if plain else decayed).append((name, parameter))
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
 
 
 def layer_numbers(model):
