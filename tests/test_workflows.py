@@ -150,10 +150,10 @@ def test_weights_for_images_of_other_channels_are_refused(refuses, pretrained, t
 
 def test_images_of_a_class_are_as_many_as_of_another():
     labels = mnist5k().train.labels
-    chosen = balanced(labels, 250, 10)
+    chosen = balanced(labels, 250)
     assert len(set(chosen)) == 250 and (np.bincount(labels[chosen]) == 25).all()
-    assert set(balanced(labels, 100, 10)) < set(chosen)
-    np.testing.assert_array_equal(chosen, balanced(labels, 250, 10))
+    assert set(balanced(labels, 100)) < set(chosen)
+    np.testing.assert_array_equal(chosen, balanced(labels, 250))
 
 
 def test_images_are_scaled_as_pillow_scales_them():

@@ -13,6 +13,7 @@ from minivit.inspect.explorer import Side, explain
 from minivit.models.registry import build_from
 from minivit.nn import no_init
 from minivit.train import Workers, find_weights, fit_data, logits_of
+from minivit.train.fit import places_in_class
 from minivit.weights import card_of, load
 
 IMAGES = 16             # of a data set, where no image files are given
@@ -86,11 +87,8 @@ def side_of(model, name, split):
     if split.labels.max() >= len(classes):
         raise ValueError(f"the data has the label {split.labels.max()}, but {name} only {len(classes)} classes: it was "
                          f"trained on other data")
-    order, seen = [], {}
-    for label in split.labels.tolist():
-        order.append(seen.get(label, 0))                            # how many of its class came before
-        seen[label] = order[-1] + 1
-    chosen = np.lexsort((split.labels, order))[:min(IMAGES, max(1, WEIGHTS // weights_of(model)))]
+    most = min(IMAGES, max(1, WEIGHTS // weights_of(model)))
+    chosen = np.lexsort((split.labels, places_in_class(split.labels)))[:most]
     return Side(model, name, np.asarray(split.images[chosen]), [f"test image {n}" for n in chosen],
                 split.labels[chosen].tolist())
 

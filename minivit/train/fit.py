@@ -1,7 +1,8 @@
 """A data set as a run wants it: so many images, of such a size, normalised in such a way.
 
 - `fit_data(data, images, size, card)`: all three
-- `balanced(labels, images, classes)`: positions of equally many images of each class
+- `balanced(labels, images)`: positions of equally many images of each class
+- `places_in_class(labels)`: which of its class each image is, the first, the second, ...
 - `at_size(split, size)`: images scaled by Pillow's bicubic filter, which takes every pixel into account
 """
 from dataclasses import replace
@@ -20,7 +21,7 @@ def fit_data(data, images=0, size=(), card=None):
     """
     train = data.train
     if images:
-        chosen = balanced(train.labels, images, len(data.classes))
+        chosen = balanced(train.labels, images)
         train = Split(train.images[chosen], train.labels[chosen])
     splits = {"train": train, "test": data.test}
     splits = {part: split if split is None or size in ((), split.images.shape[1:3]) else at_size(split, size)
@@ -36,7 +37,7 @@ def fit_data(data, images=0, size=(), card=None):
     return replace(data, **splits, mean=mean, std=std)
 
 
-def balanced(labels, images, classes):
+def balanced(labels, images):
     """Positions (images,) among labels (n,), equally many of each class, the same for every run.
 
     Raises ValueError where there are not that many.
@@ -44,11 +45,15 @@ def balanced(labels, images, classes):
     if images > len(labels):
         raise ValueError(f"{images} training images were asked for, and there are {len(labels)}")
     order = stream(0, place="balanced").permutation(len(labels))
-    place_in_class = np.empty(len(labels), np.int64)
-    for label in range(classes):
-        own = order[labels[order] == label]
-        place_in_class[own] = np.arange(len(own))
-    return order[np.argsort(place_in_class[order], kind="stable")][:images]
+    return order[np.argsort(places_in_class(labels[order]), kind="stable")][:images]
+
+
+def places_in_class(labels):
+    """For each of labels (n,), how many of the same class stand before it: (n,)."""
+    by_class = np.argsort(labels, kind="stable")
+    places = np.empty(len(labels), np.int64)
+    places[by_class] = np.arange(len(labels)) - np.searchsorted(labels[by_class], labels[by_class])
+    return places
 
 
 def at_size(split, size):

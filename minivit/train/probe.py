@@ -106,7 +106,7 @@ def probe(train, test, classes, shots=()):
     for number in (*shots, 0):
         if number > fewest:
             raise ValueError(f"{number} images of each class were asked for, and one has {fewest}")
-        chosen = balanced(labels, number * classes, classes) if number else np.arange(len(labels))
+        chosen = balanced(labels, number * classes) if number else np.arange(len(labels))
         own, own_labels = x[chosen], labels[chosen]
         l2 = choose_l2(own, own_labels, classes)
         linear = Ridge(own, own_labels, classes).predict(test[0], l2)
