@@ -121,12 +121,12 @@ def positions(log, options):
 
 
 def deit(log, options):
-    teacher, first = train(log, "teacher", "cifar10-small", data=options.data, model="cnn_micro_32", epochs=12)
+    teacher, first = train(log, "teacher", "cifar10-small", data=options.data, model="cnn_micro_32", epochs=8)
     weights = options.out / "teacher.safetensors"
     with teacher.ema.applied():
         save(teacher.model, weights)
     student, second = train(log, "DeiT", "deit-distill", data=options.data, teacher=str(weights),
-                            epochs=options.epochs or 20)
+                            epochs=options.epochs or 16)
     kept = options.out / "deit_nano_distilled_cifar10.safetensors"
     with student.ema.applied():
         save(student.model, kept)

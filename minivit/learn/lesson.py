@@ -4,6 +4,7 @@
 - `claim(sentence, holds)`: a statement of the lesson, checked as it is printed
 - `show(figure, name, alt)`: save a picture and say where it is; in a notebook, show it
 - `lab()`: the learner's own folder
+- `kept(name)`: a file that comes with minivit: what took longer than a lesson may
 """
 import os
 import sys
@@ -22,6 +23,17 @@ def claim(sentence, holds):
 def lab():
     """The folder in which exercises, progress and pictures of the learner lie: $MINIVIT_LAB, else ~/minivit-lab."""
     return Path(os.environ.get("MINIVIT_LAB") or Path.home() / "minivit-lab")
+
+
+def kept(name):
+    """Path of a file of `minivit/learn/kept`: a trained model, or the figures of a longer run and how it was made.
+
+    Raises FileNotFoundError, naming those that there are.
+    """
+    folder = Path(__file__).parent / "kept"
+    if not (folder / name).is_file():
+        raise FileNotFoundError(f"no {name!r} comes with minivit; there are {sorted(p.name for p in folder.iterdir())}")
+    return folder / name
 
 
 def show(figure, name, alt):
