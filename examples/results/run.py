@@ -4,11 +4,13 @@
     python examples/results/run.py cifar10-small --data PATH        # 20 minutes; --minutes 60 for the long one
     python examples/results/run.py distill --data PATH              # 3 seeds with and without a teacher
     python examples/results/run.py positions                        # 3 seeds of three ways to come by positions
-    python examples/results/run.py deit --data PATH                 # the distilled DeiT that is kept
+    python examples/results/run.py deit --data PATH                 # the distilled DeiT that comes with minivit
+    python examples/results/run.py data-size                        # 3 seeds of a ViT and a CNN on few and many images
 
 Each writes NAME.json (figures, settings, machine) and NAME.log (every epoch) beside this file, or into --out.
 """
 import argparse
+import itertools
 import json
 import platform
 import re
@@ -20,11 +22,15 @@ from pathlib import Path
 import numpy as np
 
 from minivit.backend import cpu_count
-from minivit.train import trainer_of
+from minivit.data import Loader, ShapesOptions, Split, shapes
+from minivit.models import create
+from minivit.optim import AdamW, cosine, decay_groups
+from minivit.train import Classification, Workers, evaluate, train_epoch, trainer_of
 from minivit.weights import save, write_atomic
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent
+KEPT = EXAMPLES.parent / "minivit" / "learn" / "kept"
 
 
 class Log:
@@ -127,14 +133,46 @@ def deit(log, options):
         save(teacher.model, weights)
     student, second = train(log, "DeiT", "deit-distill", data=options.data, teacher=str(weights),
                             epochs=options.epochs or 16)
-    kept = options.out / "deit_nano_distilled_cifar10.safetensors"
+    kept = (KEPT if options.out == HERE else options.out) / "deit_nano_distilled_cifar10.safetensors"
     with student.ema.applied():
         save(student.model, kept)
     weights.unlink()
     return {"runs": [first, second], "bytes": kept.stat().st_size, "aims": {"2 MB": kept.stat().st_size <= 2e6}}
 
 
-EXPERIMENTS = {"mnist": mnist, "cifar10-small": cifar10_small, "distill": distill, "positions": positions, "deit": deit}
+def data_size(log, options):
+    """A ViT and a CNN on the first n of 16,000 images, the same number of steps for each n: see lesson 11."""
+    sizes, steps, lr = (250, 1000, 4000, 16_000), 300, 3e-3
+    models = {"CNN": ("cnn_nano_28", {}), "ViT": ("vit_nano_patch7_28", {"patch_size": 6})}
+    data = shapes("texture", ShapesOptions(train=max(sizes), test=2000, size=24, noise=0.8))
+    start, runs = time.perf_counter(), []
+    for seed, n, (name, (preset, changes)) in itertools.product(options.seeds, sizes, models.items()):
+        model = create(preset, seed, image_size=24, in_chans=3, num_classes=5, **changes)
+        loader = Loader(Split(data.train.images[:n], data.train.labels[:n]), 50, data.mean, data.std, seed=seed)
+        batches = itertools.chain.from_iterable(loader.epoch(number) for number in itertools.count())
+        with Workers() as workers:
+            for _ in train_epoch(model, itertools.islice(batches, steps), Classification(),
+                                 AdamW(decay_groups(model, 0.05), lr=lr), cosine(lr, steps, steps // 10, final=1e-5),
+                                 clip_norm=1.0, workers=workers):
+                pass
+            found = evaluate(model, data.test, data.mean, data.std, workers)["accuracy"]
+        runs.append({"name": name, "images": n, "seed": seed, "accuracy": found})
+        log(f"{name} of seed {seed}, {n:,} images: {found:.2%} after {time.perf_counter() - start:.0f} s")
+    gaps = {n: [run["accuracy"] * (1 if run["name"] == "CNN" else -1) for run in runs if run["images"] == n]
+            for n in sizes}                                                 # CNN, ViT, CNN, ...: seed by seed
+    gaps = {n: np.reshape(signed, (-1, 2)).sum(axis=1) for n, signed in gaps.items()}
+    for n in sizes:
+        log(f"{n:,} images: the CNN is ahead by {100 * gaps[n].mean():+.1f} points")
+    return {"about": "stripes under noise, 24 x 24 pixels: accuracy of a ViT and a CNN over the number of images",
+            "sizes": sizes, "steps": steps, "seeds": options.seeds, "seconds": time.perf_counter() - start,
+            "settings": {"batch_size": 50, "lr": lr, "noise": 0.8, "models": models}, "runs": runs,
+            "aims": {f"the CNN is ahead with {sizes[0]} images, for every seed": bool(gaps[sizes[0]].min() > 0),
+                     "the mean distance shrinks": bool(gaps[sizes[-1]].mean() < gaps[sizes[0]].mean()),
+                     "it has not turned around": bool(gaps[sizes[-1]].mean() > 0)}}
+
+
+EXPERIMENTS = {"mnist": mnist, "cifar10-small": cifar10_small, "distill": distill, "positions": positions, "deit": deit,
+               "data-size": data_size}
 
 
 def main():
