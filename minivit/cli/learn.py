@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from minivit.cli import exercises
+from minivit.cli import book, exercises
 from minivit.cli.options import ActionParser
 from minivit.learn.audit import audit
 from minivit.learn.catalogue import exercise
@@ -63,6 +63,13 @@ def add_arguments(parser):
     status.add_argument("--json", metavar="FILE", help="write it to a file, as JSON")
     status.add_argument("--html", metavar="FILE", help="write it to a file, as a page with one table")
     edit = action("open", exercises.edit, "print the path of an exercise's file, and open it in $VISUAL or $EDITOR")
+    build = action("build", book.build, "run the lessons, and make one HTML file of them: text, code, what it printed "
+                   "and drew, exercises, and the forms of each operation side by side")
+    build.add_argument("lessons", metavar="LESSON", type=int, nargs="*", help="numbers of lessons (default: all)")
+    build.add_argument("--out", metavar="FILE", default="book.html", help="the file (default: book.html)")
+    build.add_argument("--fast", action="store_true", help="run their code in the fast mode, in seconds (default: in "
+                       "full, which takes minutes)")
+    action("notebooks", book.notebooks, "make the notebooks in lessons/notebooks again, after a change of a lesson")
     measure = action("audit", _audit, "measure the checker: whether it catches wrong answers, and refuses no right one")
     measure.add_argument("--full", action="store_true", help="with more seeds and more mutants; takes minutes")
     measure.add_argument("--json", metavar="FILE", help="write the figures to a file")

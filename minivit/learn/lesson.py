@@ -42,6 +42,6 @@ def show(figure, name, alt):
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Description": alt})
     if "ipykernel" in sys.modules:
-        from IPython.display import display
-        display(figure)
+        from IPython.display import Image, display
+        display(Image(filename=path, alt=alt))
     print(f"picture: {path}\n         {alt}")
