@@ -9,6 +9,10 @@
 # - **Before**: Python; what the slope of a curve is.
 # - **You will have written**: the slopes of eight operations, the walk back, and the order that it goes in. Together
 #   they differentiate any program made of these operations.
+#
+# In all lessons, `claim(sentence, holds)` prints a sentence with a tick, and stops the lesson where it does not hold;
+# `show` saves a picture in your folder, `~/minivit-lab`. The fast mode, in which `minivit learn next` runs, does the
+# same with less data or fewer steps.
 
 # %%
 import math
@@ -77,6 +81,11 @@ print(f"minivit's transformer for digits has {parameters:,} parameters: {2 * par
 # %% [markdown]
 # **Exercise `scalar_backward_rules`** (15 min): write the slopes of eight operations: add, sub, mul, div, pow, exp,
 # log and tanh. `minivit learn check scalar_backward_rules`
+#
+# Your file for it is `scalar_backward_rules.py` in your folder: `minivit learn start 1` has put it there. Its first
+# lines are the task. The check says what is wrong, and `minivit learn hint` helps. `learn.use`, in the next cell, takes
+# your function if it has passed (it prints `[yours]`), and else minivit's solution (`[reference]`), so the lesson goes
+# on either way.
 
 # %%
 slopes_of = learn.use("scalar_backward_rules")
@@ -205,7 +214,8 @@ claim("a wrong order gives a wrong gradient, without any error message", abs(w.g
 # %% [markdown]
 # "Backpropagation is just the chain rule" is only half of it. The chain rule says what to add up: over every path from
 # the end to a leaf, the product of the slopes on it. The other half is the order, in which each number waits until its
-# gradient is complete and then hands it on *once*. Paths double at every fork; edges do not.
+# gradient is complete and then hands it on *once*. Paths double at every fork; the **edges** (a number and one of its
+# parents, an arrow in the picture below) do not.
 #
 # The list must hold each node after all of its parents: a **topological order**. So far we wrote it by hand. It can be
 # found from y alone, since every node knows its parents.

@@ -74,7 +74,7 @@ show(figure, "02-jacobians", alt="Four tables of slopes, mostly empty: tanh a di
 # %%
 for name, table in tables.items():
     print(f"{name:<17} {np.mean(np.abs(table) < 1e-9):4.0%} zeros")
-B, N, D, F = 128, 17, 64, 128
+B, N, D, F = 128, 17, 64, 128           # images, rows of each, numbers in a row before and after the layer
 print(f"one linear layer of minivit's digit model, {B} images: a Jacobian of {(B * N * F) * (B * N * D):,} numbers")
 claim("of the slopes of tanh, 11 in 12 are 0", np.isclose(np.mean(np.abs(tables["tanh(x) by x"]) < 1e-9), 11 / 12))
 
@@ -172,8 +172,9 @@ claim("both equal minivit's", np.allclose(da, left.grad) and np.allclose(db, rig
 #     (f(x + h) - f(x)) / h                bends by h f''/2,       rounding eps f / h
 #     (f(x + h) - f(x - h)) / 2h           bends by h^2 f'''/6,    rounding eps f / h
 #
-# The second, the **central difference**, costs no more and is far better. Let us see: tanh at 200 places, the largest
-# error for each h.
+# f'' is the second derivative of f, f''' the third: how fast the slope changes, and how fast that does. The second
+# rule, the **central difference**, costs no more and is far better. Let us see: tanh at 200 places, the largest error
+# for each h.
 
 # %%
 places = rng.uniform(-2, 2, 200)
@@ -228,7 +229,8 @@ claim("in float64 a step of 1e-13 gives an error above 1e-5, and so does a step 
 #
 # Backpropagation needs a number at the end; y is an array. Many checkers, those of well-known courses among them, take
 # the sum of y, since `y.sum().backward()` is so easy to write. **This can be blind.** Here is softmax with a backward
-# that returns nothing but zeros.
+# that returns nothing but zeros. (`using` lays another pair of forward and backward over minivit's, for a block of
+# code.)
 
 # %%
 broken = {"softmax": (Softmax.forward, lambda ctx, dy: np.zeros_like(dy))}

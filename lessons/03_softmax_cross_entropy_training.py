@@ -121,11 +121,15 @@ claim("each row adds up to 0: what one class gains, others lose", np.abs(dx.sum(
 # %% [markdown]
 # ## Downhill, with momentum
 #
-# A step against the gradient, p - lr * g, is **gradient descent**; with the gradient of a batch of images instead of
-# all, *stochastic* gradient descent (SGD). lr is the **learning rate**. Batches disagree, and in a narrow valley the
-# gradient points across rather than along. A heavy ball rolls better: let a velocity b gather the gradients,
+# From here on p is a parameter, no probability, and g its gradient. A step against the gradient, p - lr * g, is
+# **gradient descent**; with the gradient of a **batch**, a few images instead of all, *stochastic* gradient descent
+# (SGD). lr is the **learning rate**. Batches disagree, and in a narrow valley the gradient points across rather than
+# along. A heavy ball rolls better: let a velocity b gather the gradients,
 #
 #     b = momentum * b + g        p = p - lr * b
+#
+# **Weight decay** pulls every parameter a little towards 0, so that it stays away only if the data insist. Here it is
+# a part of the gradient: in place of g stands g + weight_decay * p.
 #
 # **Exercise `sgd_momentum_step`** (10 min): write this step, with weight decay. `minivit learn check sgd_momentum_step`
 
@@ -137,7 +141,8 @@ matmul_backward, unbroadcast = learn.use("matmul_backward"), learn.use("unbroadc
 # ## A network of your own functions
 #
 # The simplest classifier: each class has a weight for each of the 784 pixels and a bias, and its score is the weighted
-# sum. There is no engine in the next cell. Forward, backward and step are functions that you wrote.
+# sum. There is no engine in the next cell. Forward, backward and step are functions that you wrote. An **epoch** is one
+# pass over all training images, batch by batch.
 
 # %%
 epochs, batch_size = (3, 100) if FAST else (10, 100)
@@ -265,11 +270,11 @@ claim("minivit trains the same with your gradient of cross-entropy",
 # With SGD, a parameter whose gradient is a thousand times smaller moves a thousand times less. Adam asks of each
 # parameter only in which *direction* it should go, and how sure that is: a running mean m of the gradient, divided by
 # the root of a running mean v of its square. If the gradient is steady, m / sqrt(v) is near 1 or -1, whatever its size.
-# If it is noise, m is near 0.
+# If it is noise, m is near 0. (m and v begin at 0, so in the first steps both are too small; the exercise says by what
+# they are divided to mend that.)
 #
-# **Weight decay** pulls every parameter a little towards 0, so that it stays away only if the data insist. There are
-# two ways to write it. **They are the same for SGD, and not for Adam**, although many tutorials and some frameworks
-# call both "weight decay":
+# There are two ways to write weight decay. **They are the same for SGD without momentum, and not for Adam**,
+# although many tutorials and some frameworks call both "weight decay":
 #
 #     L2           g = g + weight_decay * p,  then Adam        the pull is divided by sqrt(v) as well
 #     decoupled    Adam,  then p = p - lr * weight_decay * p   the pull is the same for all: this is AdamW

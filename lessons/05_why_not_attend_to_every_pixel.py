@@ -94,8 +94,8 @@ claim("keys and values in another order give the same y",
       np.allclose(attention_forward(q, k[:, :, order], v[:, :, order]), y))
 
 # %% [markdown]
-# Its gradients come from autograd if we write it with Tensors. minivit has them by hand, and lesson 7 derives those.
-# They agree:
+# Its gradients come from autograd, the walk back of lesson 1, if we write it with Tensors. minivit has them by hand,
+# and lesson 7 derives those. They agree:
 
 
 # %%
@@ -183,7 +183,8 @@ claim("these four lines are minivit's multi-head attention", np.allclose(y, laye
 #     N = Sy * Sx / P^2
 #
 # tokens, and with P = 1 a token is a pixel. The arithmetic is two matrix products, q k^T and P v: each is N * N * K
-# multiplications and as many additions, in each of H heads.
+# multiplications and as many additions, in each of H heads. Such operations, counted together, are called flop. (In the
+# table and below, ViT-B and ViT-S are published sizes: D = 768 with 12 heads, and 384 with 6. "/16" is the patch.)
 
 # %% [markdown]
 # **Exercise `attention_cost`** (15 min): tokens, bytes of the scores in float32, and multiplications and additions.
@@ -335,8 +336,9 @@ show(figure, "05-cost", alt="Two plots with logarithmic axes against the number 
 # ## Quadratic, but from where on?
 #
 # One more statement to put right: "a transformer's cost is quadratic in the number of tokens". Attention's is. But
-# around it stand linear layers, whose cost grows with N alone: 24 N D^2 in a block, for queries, keys, values, the
-# mixing of heads, and the MLP. Attention is 4 N^2 D, so its share is
+# around it stand linear layers, whose cost grows with N alone: queries, keys, values and the mixing of heads have 4 D^2
+# weights, the MLP (lesson 8) 8 D^2, and each token meets each weight in a multiplication and an addition, 24 N D^2 in
+# all. Attention is 4 N^2 D, so its share is
 #
 #     4 N^2 D / (4 N^2 D + 24 N D^2) = N / (N + 6 D)
 #

@@ -178,9 +178,10 @@ claim("... and its kernel the same gradient", np.allclose(embed.proj.weight.grad
 # %% [markdown]
 # ## One more token, and a place for each
 #
-# In the end a head has to say what the image shows. Which token should it read? None of the patches is special. So one
-# more token is put in front, the **class token**: a row of D learned numbers, the same for every image. In each block
-# it asks the others (attention), and so gathers what the head will need.
+# In the end a head has to say what the image shows: a linear layer that makes logits, as in lesson 4, and not one of
+# attention's heads. Which token should it read? None of the patches is special. So one more token is put in front, the
+# **class token**: a row of D learned numbers, the same for every image. The tokens then pass through **blocks**, each
+# of attention and an MLP (lesson 8). In each the class token asks the others, and so gathers what the head will need.
 #
 # And each token gets its **position**: a row of D learned numbers, added to it. From here on N counts the class token
 # as well, N = Gy * Gx + 1, and

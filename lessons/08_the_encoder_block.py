@@ -135,8 +135,9 @@ claim("the slope of GELU goes beyond 1, to 1.13, and below 0, to -0.13",
 
 # %% [markdown]
 # There are two GELUs. erf used to be slow, so the paper gave an approximation with tanh, and Google's ViT uses that
-# one, while timm, DeiT and Hugging Face use erf. Weights that were trained with one run with the other without an
-# error, and give slightly different results. minivit has both: `gelu="none"` and `gelu="tanh"`.
+# one, while timm (the library of most published weights), DeiT and Hugging Face use erf. Weights that were trained with
+# one run with the other without an error, and give slightly different results. minivit has both: `gelu="none"` (no
+# approximation) and `gelu="tanh"`.
 
 # %%
 tanh = ops.gelu(Tensor(grid), approximate="tanh").data

@@ -33,7 +33,7 @@ print(f"Cells with kernels are skipped: {reason}." if reason else "Kernels run i
 #
 # ## One op, three forms
 #
-# - `composed`: the definition in Tensor arithmetic. Autograd finds the gradient. It is the oracle for the other two.
+# - `composed`: the definition in Tensor arithmetic. Autograd finds the gradient. The other two are measured by it.
 # - `array`: forward and backward by hand, on NumPy arrays. One node on the tape; only what backward needs is kept.
 # - `cuda`: the same by hand, in a kernel. The Python beside it allocates and launches, nothing else.
 #

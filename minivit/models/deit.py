@@ -7,7 +7,7 @@
 A DeiT without distillation is a ViT with other first values; `minivit.train.losses` has what the pair is trained with.
 
 Source: Touvron et al. 2020, "Training data-efficient image transformers & distillation through attention", arXiv
-2012.12877, section 4.
+2012.12877, section 4. Lesson 15.
 """
 from dataclasses import dataclass
 

@@ -13,7 +13,7 @@ outputs: logits (B, Y), or a distilled model's pair of them. batch: a Batch, or 
 labels are its targets, which mixing images makes soft.
 images: of how many images the whole batch is (None: these), so that the losses of its parts add up to its mean.
 
-Source: Touvron et al. 2020, arXiv 2012.12877, eq. 2 (soft; alpha is lambda there) and 3 (hard).
+Source: Touvron et al. 2020, arXiv 2012.12877, eq. 2 (soft; alpha is lambda there) and 3 (hard). Lesson 15 derives them.
 """
 import numpy as np
 

@@ -104,25 +104,26 @@ EXERCISE = Exercise(
               "step corrects them again. The correction is for this step alone.", specific=True),
         Wrong("t-plus-one", rule(mhat=lambda m, beta, t: m / (1 - beta ** (t + 1)),
                                  vhat=lambda v, beta, t: v / (1 - beta ** (t + 1))), "the correction is one step "
-              "ahead: t counts from 1, so in the first step the factor is 1 - beta^1.", specific=True),
+              "ahead, beta^(t + 1): t counts from 1, so it is 1 - beta1 ** t, and 1 - beta2 ** t.", specific=True),
         Wrong("l2-instead-of-decay", rule(gradient=lambda g, p, weight_decay: g + weight_decay * p,
                                           decay=lambda p, new, lr, weight_decay: new), "weight decay is added to the "
               "gradient, and then divided by sqrt(vhat) with it: that is Adam with L2. In AdamW decay is of its own, "
               "lr * weight_decay * p.", specific=True),
         Wrong("decay-without-lr", rule(decay=lambda p, new, lr, weight_decay: new - weight_decay * p), "the decay is "
               "not multiplied by lr, so it goes on at full strength when the schedule lowers lr.", specific=True),
-        Wrong("decay-of-the-new-p", rule(decay=lambda p, new, lr, weight_decay: new - lr * weight_decay * new), "the "
-              "decay is taken from p after the step; it is taken from p as it was before.", specific=True),
+        Wrong("decay-of-the-new-p", rule(decay=lambda p, new, lr, weight_decay: new - lr * weight_decay * new),
+              "the decay is taken from p after the step; it is taken from p as it was before. Subtract both at once: "
+              "... + eps) - lr * weight_decay * p.", specific=True),
         Wrong("no-decay", rule(decay=lambda p, new, lr, weight_decay: new), "weight_decay plays no part: p also "
               "shrinks by lr * weight_decay * p."),
         Wrong("eps-inside-root", rule(ratio=lambda m, v, eps: m / np.sqrt(v + eps)), "eps is under the root: there it "
-              "counts as sqrt(eps), 1e-4 instead of 1e-8. It is added to the root.", specific=True),
+              "counts as sqrt(eps), 1e-4 instead of 1e-8. It is added to the root: sqrt(vhat) + eps.", specific=True),
         Wrong("no-root", rule(ratio=lambda m, v, eps: m / (v + eps)), "the root is missing: v is a mean of squares, "
               "and m / sqrt(v) has no unit.", specific=True),
-        Wrong("not-squared", rule(square=abs), "v averages |g|; it is the mean of g squared.", specific=True),
+        Wrong("not-squared", rule(square=abs), "v averages |g|; it is the mean of squares, g ** 2.", specific=True),
         Wrong("weight-one", rule(fresh=lambda beta: 1.0), "the factor 1 - beta in front of the new gradient is "
               "missing: m and v are means, not sums.", specific=True),
-        Wrong("sign", rule(sign=1.0), "the step goes uphill: subtract it.")),
+        Wrong("sign", rule(sign=1.0), "the step goes uphill: p - lr * mhat / ..., not +.")),
     correct=(in_place, number_by_number),
     hints=(
         "What are m and v after the first step, as multiples of g and g^2? What must they be divided by to give g and "

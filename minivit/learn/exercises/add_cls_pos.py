@@ -83,27 +83,30 @@ EXERCISE = Exercise(
     solution=add_cls_pos, oracle=oracle, cases=cases, outputs=("z",),
     properties=(Property("the class token knows no image yet", class_token_knows_no_image),),
     wrong=(
-        Wrong("class-token-last", last, "the class token comes last: it is token 0, before the patches, and that is "
-              "where the head looks for it.", specific=True),
+        Wrong("class-token-last", last, "the class token comes last: it is token 0, z[:, :1], before the patches, and "
+              "that is where the head looks for it.", specific=True),
         Wrong("no-position-for-the-class-token", without_position, "the class token has no position: the positions "
-              "were added before it was put in front. Here it has one of its own, row 0 of pos_embed. (Some later "
-              "models leave it out.)", specific=True),
+              "were added before it was put in front. Here it has one of its own, row 0 of pos_embed: add at the end, "
+              "z + pos_embed. (Some later models leave it out.)", specific=True),
         Wrong("positions-off-by-one", first_positions, "the patches got the positions from row 0 on, before the class "
-              "token was put in front: row 0 belongs to the class token, row 1 to the first patch.", specific=True),
-        Wrong("no-positions", lambda patches, cls_token, pos_embed: joined(patches, cls_token), "the positions are "
-              "missing: without them the encoder cannot tell one order of the patches from another."),
+              "token was put in front: row 0 belongs to the class token, row 1 to the first patch. Add all of them at "
+              "the end: z + pos_embed.", specific=True),
+        Wrong("no-positions", lambda patches, cls_token, pos_embed: joined(patches, cls_token),
+              "the positions are missing, z + pos_embed: without them the encoder cannot tell one order of the patches "
+              "from another."),
         Wrong("one-position-for-all", lambda patches, cls_token, pos: joined(patches, cls_token) + pos[:, :1],
-              "every token gets the first position: each has a row of its own.", specific=True),
+              "every token gets the first position: each has a row of its own. Add all of pos_embed, not pos_embed[:, "
+              ":1].", specific=True),
         Wrong("positions-multiplied", lambda patches, cls_token, pos_embed: joined(patches, cls_token) * pos_embed,
-              "the positions are multiplied: they are added."),
+              "the positions are multiplied: they are added, z + pos_embed."),
         Wrong("first-image-alone", first_image_alone, "only the first image has the class token: it is repeated for "
-              "each of the B images.", specific=True),
+              "each of the B images. z[0, 0] is of one image, z[:, :1] of all.", specific=True),
         Wrong("instead-of-the-first-patch", instead_of_the_first, "the class token replaces the first patch: it is one "
               "token more, so N = n + 1.", specific=True),
         Wrong("added-to-every-patch", added_to_all, "the class token is added to every patch: it is a token of its "
               "own, in front of them.", specific=True),
-        Wrong("no-class-token", lambda patches, cls_token, pos_embed: joined(patches, 0 * cls_token) + pos_embed, "the "
-              "place of the class token is there, but its numbers are missing.")),
+        Wrong("no-class-token", lambda patches, cls_token, pos_embed: joined(patches, 0 * cls_token) + pos_embed,
+              "the place of the class token is there, but its numbers are missing: z[:, :1] = cls_token.")),
     correct=(
         row_by_row, in_place,
         lambda patches, cls_token, pos_embed: np.concatenate(

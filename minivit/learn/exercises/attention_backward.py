@@ -102,15 +102,16 @@ EXERCISE = Exercise(
     wrong=(
         Wrong("no-scale", lambda *a: variant(*a, scale=1.0), "the factor 1 / sqrt(K) is missing in dq and dk: the "
               "scores were divided by sqrt(K), so their gradient is too.", specific=True),
-        Wrong("scale-in-dq-alone", lambda *a: variant(*a, scale_k=1.0), "dk lacks the factor 1 / sqrt(K): it stands in "
-              "the scores, so both q and k get it.", specific=True),
+        Wrong("scale-in-dq-alone", lambda *a: variant(*a, scale_k=1.0), "dk lacks the factor scale = 1 / sqrt(K): it "
+              "stands in the scores, so both q and k get it, dS^T @ q * scale.", specific=True),
         Wrong("scale-twice", lambda *a: variant(*a, scale=1 / a[1].shape[-1]), "dq and dk were divided by K: sqrt(K) "
               "divides once, in the step from S to q k^T.", specific=True),
         Wrong("scale-of-the-width", lambda *a: variant(*a, scale=1 / math.sqrt(a[1].shape[1] * a[1].shape[-1])),
-              "dq and dk were divided by sqrt(D): the scale is that of one head, sqrt(K) with K = D / H.",
+              "dq and dk were divided by sqrt(D): the scale is that of one head, sqrt(K) with K = D / H: 1 / "
+              "sqrt(q.shape[-1]).",
               specific=True),
         Wrong("scale-turned-over", lambda *a: variant(*a, scale=math.sqrt(a[1].shape[-1])), "dq and dk were multiplied "
-              "by sqrt(K): the scores were divided by it, and a gradient passes through the same factor.",
+              "by sqrt(K): the scores were divided by it, and a gradient passes through the same factor, 1 / sqrt(K).",
               specific=True),
         Wrong("weights-not-transposed", weights_not_transposed, "dv uses P where it needs P^T: the gradient of value m "
               "gathers from all queries n, by how much each looked at it. (Where N and M differ this cannot even run.)",
@@ -123,11 +124,11 @@ EXERCISE = Exercise(
               "and weights lies softmax, and its gradient is an exercise of its own.", specific=True),
         Wrong("sum-over-queries", lambda *a: variant(*a, softmax=lambda dP, P: P * (dP - np.sum(
               dP * P, axis=-2, keepdims=True))), "the sum in softmax's gradient runs over the queries: softmax went "
-              "over the keys, the last axis, so the sum does too.", specific=True),
+              "over the keys, the last axis, so the sum does too, axis=-1.", specific=True),
         Wrong("operands-exchanged", operands_exchanged, "dq uses q, and dk uses k: S is a product of q and k, so the "
               "gradient of each contains the other one.", specific=True),
         Wrong("dq-and-dk-exchanged", lambda *a: tuple(variant(*a)[i] for i in (1, 0, 2)), "dq and dk are returned in "
-              "the wrong order: dq, dk, dv.")),
+              "the wrong order: return dq, dk, dv.")),
     correct=(variant, by_jacobian, by_the_result),
     hints=(
         "There are three steps, and you know them: a matrix product (lesson 2), softmax, and a matrix product with a "

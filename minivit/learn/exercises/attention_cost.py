@@ -91,34 +91,35 @@ EXERCISE = Exercise(
     properties=(Property("patches of half the side", half_the_side),),
     wrong=(
         Wrong("one-score-table", but(memory=lambda n, D, H: 4 * n * n), "memory is that of one head: every head has "
-              "scores of its own, H tables of N x N.", specific=True),
-        Wrong("flop-times-heads", but(flop=lambda n, D, H: 4 * n * n * D * H), "flop is H times too large: a head is K "
-              "= D / H wide, so H heads do together what one of width D does. Heads cost memory, but no arithmetic.",
+              "scores of its own, H tables of N x N numbers: 4 * H * ...", specific=True),
+        Wrong("flop-times-heads", but(flop=lambda n, D, H: 4 * n * n * D * H), "flop is H times too large: a head is "
+              "K = D // H wide, so H heads do together what one of width D does. Heads cost memory, but no "
+              "arithmetic.",
               specific=True),
-        Wrong("flop-of-one-head", but(flop=lambda n, D, H: 4 * n * n * (D // H)), "flop is that of one head; there are "
-              "H.", specific=True),
-        Wrong("half-the-flop", but(flop=lambda n, D, H: 2 * n * n * D), "flop is half of what it should be. There are "
-              "two products, q k^T and weights v, and in each a multiplication *and* an addition for every pair of "
-              "numbers that meet.", specific=True),
+        Wrong("flop-of-one-head", but(flop=lambda n, D, H: 4 * n * n * (D // H)), "flop is that of one head; there "
+              "are H of them: H * (what one head takes).", specific=True),
+        Wrong("half-the-flop", but(flop=lambda n, D, H: 2 * n * n * D), "flop is half of what it should be. There "
+              "are two products, q k^T (the scores) and weights v (the means), so scores + means; and in each a "
+              "multiplication *and* an addition for every pair of numbers that meet.", specific=True),
         Wrong("no-first-addition", but(flop=lambda n, D, H: n * n * (2 * D - H) + n * D * (2 * n - 1)),
-              "the first addition of each inner product is left out. It is usual to count n additions for n products: "
-              "the sum begins at 0.", specific=True),
-        Wrong("linear-layers-too", but(flop=lambda n, D, H: 4 * n * n * D + 8 * n * D * D), "the linear layers that "
-              "make q, k, v and merge the heads are counted too. They grow with N, not with N * N, and are not asked "
-              "for.",
+              "the first addition of each inner product is left out, n - 1 for n products. It is usual to count n, "
+              "since the sum begins at 0: 2 * K for a score, 2 * tokens for a mean.", specific=True),
+        Wrong("linear-layers-too", but(flop=lambda n, D, H: 4 * n * n * D + 8 * n * D * D),
+              "the linear layers that make q, k, v and merge the heads are counted too, as a term with D * D. They "
+              "grow with N, not with N * N, and are not asked for.",
               specific=True),
         Wrong("linear-in-tokens", but(memory=lambda n, D, H: 4 * n * D), "memory is that of the queries, N x D; the "
               "scores are N x N in each head.", specific=True),
-        Wrong("double-precision", but(memory=lambda n, D, H: 8 * H * n * n), "memory counts 8 bytes for a number: that "
-              "is float64, NumPy's usual type. float32 takes 4."),
-        Wrong("divided-by-P-once", but(tokens=lambda Sy, Sx, P: Sy * Sx // P), "the pixels are divided by P: a patch "
-              "has P * P of them.", specific=True),
-        Wrong("rows-plus-columns", but(tokens=lambda Sy, Sx, P: Sy // P + Sx // P), "rows and columns of the grid are "
-              "added up: there are Gy * Gx patches."),
-        Wrong("square-image", but(tokens=lambda Sy, Sx, P: (Sy // P) ** 2), "the grid is taken for a square: it has Sy "
-              "/ P rows and Sx / P columns.", specific=True),
-        Wrong("class-token", but(tokens=lambda Sy, Sx, P: Sy * Sx // P ** 2 + 1), "there is one token too many: no "
-              "class token is asked for here.")),
+        Wrong("double-precision", but(memory=lambda n, D, H: 8 * H * n * n), "memory counts 8 bytes for a number: "
+              "that is float64, NumPy's usual type. float32 takes 4: memory = 4 * ..."),
+        Wrong("divided-by-P-once", but(tokens=lambda Sy, Sx, P: Sy * Sx // P), "the pixels are divided by P once: a "
+              "patch has P * P of them, and the grid is (Sy // P) * (Sx // P).", specific=True),
+        Wrong("rows-plus-columns", but(tokens=lambda Sy, Sx, P: Sy // P + Sx // P), "rows and columns of the grid "
+              "are added up: there are Gy * Gx patches, (Sy // P) * (Sx // P)."),
+        Wrong("square-image", but(tokens=lambda Sy, Sx, P: (Sy // P) ** 2), "the grid is taken for a square: it has "
+              "Sy / P rows and Sx / P columns, (Sy // P) * (Sx // P).", specific=True),
+        Wrong("class-token", but(tokens=lambda Sy, Sx, P: Sy * Sx // P ** 2 + 1), "there is one token too many, + 1: "
+              "no class token is asked for here.")),
     correct=(by_parts, by_shapes),
     hints=(
         "How many patches are there along each side? How many pairs of tokens does that make, and in which of the "

@@ -113,12 +113,14 @@ EXERCISE = Exercise(
         Wrong("scale-by-K", lambda *a: variant(*a, scale=1 / a[0].shape[-1]), "the scores are divided by K; it is "
               "sqrt(K): the spread of a sum of K products grows like its root.", specific=True),
         Wrong("scale-of-the-width", lambda *a: variant(*a, scale=1 / math.sqrt(heads_of(a[0]) * a[0].shape[-1])),
-              "the scores are divided by sqrt(D): an inner product is over the K = D / H numbers of one head.",
+              "the scores are divided by sqrt(D): an inner product is over the K = D / H numbers of one head, so it is "
+              "sqrt(K), sqrt(q.shape[-1]).",
               specific=True),
-        Wrong("scale-of-the-keys", lambda *a: variant(*a, scale=1 / math.sqrt(a[1].shape[-2])), "the scores are "
-              "divided by the root of the number of keys; it is the root of K, the numbers in a key.", specific=True),
+        Wrong("scale-of-the-keys", lambda *a: variant(*a, scale=1 / math.sqrt(a[1].shape[-2])),
+              "the scores are divided by the root of the number of keys; it is sqrt(K), the numbers in a key: "
+              "sqrt(q.shape[-1]).", specific=True),
         Wrong("scale-turned-over", lambda *a: variant(*a, scale=math.sqrt(a[0].shape[-1])), "the scores are multiplied "
-              "by sqrt(K): divide."),
+              "by sqrt(K), and must be divided: / math.sqrt(...)."),
         Wrong("scale-after-softmax", lambda *a: variant(*a, scale=1.0, after=1 / math.sqrt(a[0].shape[-1])), "sqrt(K) "
               "divides the weights: it divides the scores, before softmax, or the weights do not add up to 1.",
               specific=True),
@@ -133,7 +135,7 @@ EXERCISE = Exercise(
         Wrong("no-row-maximum", lambda *a: variant(*a, softmax=row_maximum_missing), "exp overflows: subtract from "
               "each row of scores its maximum first. Softmax does not change by it.", specific=True),
         Wrong("keys-for-values", lambda q, k, v: variant(q, k, k), "the weighted mean is of the keys: keys are what is "
-              "searched, values are what is found.", specific=True)),
+              "searched, values are what is found. It is weights @ v.", specific=True)),
     correct=(variant, one_query_after_the_other, scale_first),
     hints=(
         "Write down the shapes: q (N, K) and k (M, K) shall become scores (N, M). Which of the two has to be "

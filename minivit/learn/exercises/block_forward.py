@@ -89,23 +89,25 @@ EXERCISE = Exercise(
         Wrong("no-skip-around-mlp", lambda z, n1, a, n2, m: m(n2(z + a(n1(z)))), "the MLP replaces z' where it should "
               "add to it: z'' = z' + mlp(norm2(z')).", specific=True),
         Wrong("no-skips", lambda z, n1, a, n2, m: m(n2(a(n1(z)))), "both skips are missing: each branch adds to the "
-              "stream, it does not replace it."),
-        Wrong("second-skip-from-the-start", from_the_start, "the second skip starts at z: it starts at z', or what "
-              "attention found is lost on this way.", specific=True),
+              "stream, z + attention(...) and then z + mlp(...), it does not replace it."),
+        Wrong("second-skip-from-the-start", from_the_start, "the second skip starts at z: it starts at z' = z + "
+              "attention(norm1(z)), or what attention found is lost on this way. Give z its new value first.",
+              specific=True),
         Wrong("post-norm", lambda z, n1, a, n2, m: (lambda x: n2(x + m(x)))(n1(z + a(z))), "the norms stand after the "
-              "additions: that is the block of 2017 (post-norm). In ViT they stand before each branch, and nothing "
-              "stands in the stream itself.", specific=True),
+              "additions: that is the block of 2017 (post-norm). In ViT they stand before each branch, "
+              "attention(norm1(z)) and mlp(norm2(z)), and nothing stands in the stream itself.", specific=True),
         Wrong("norm-after-branch", lambda z, n1, a, n2, m: (lambda x: x + n2(m(x)))(z + n1(a(z))), "the norms are "
               "applied to what the branches return; they belong before them: attention(norm1(z)), mlp(norm2(z')).",
               specific=True),
         Wrong("skips-of-normalised", skips_of_normalised, "the skips start at the normalised tokens: they must carry z "
-              "itself.", specific=True),
+              "itself. It is z + attention(norm1(z)), and z is never replaced by norm1(z).", specific=True),
         Wrong("mlp-reads-unnormalised", lambda z, n1, a, n2, m: block_forward(z, n1, a, lambda x: x, m), "the MLP "
               "reads z' without norm2.", specific=True),
         Wrong("attention-reads-unnormalised", lambda z, n1, a, n2, m: block_forward(z, lambda x: x, a, n2, m),
               "attention reads z without norm1.", specific=True),
         Wrong("parallel", lambda z, n1, a, n2, m: z + a(n1(z)) + m(n2(z)), "the MLP reads z: it comes after attention, "
-              "so it reads z'. (Some later models do run both side by side; ViT does not.)", specific=True),
+              "so it reads z' = z + attention(norm1(z)). (Some later models do run both side by side; ViT does not.)",
+              specific=True),
         Wrong("one-norm-for-both", lambda z, n1, a, n2, m: block_forward(z, n1, a, n1, m), "norm1 is used twice: the "
               "MLP has a norm of its own, norm2."),
         Wrong("mlp-first", lambda z, n1, a, n2, m: block_forward(z, n2, m, n1, a), "the MLP comes first: in a block "

@@ -131,12 +131,12 @@ EXERCISE = Exercise(
     properties=(Property("adjoint", adjoint),), kernels=kernels,
     wrong=(
         Wrong("windows-overwrite", windows_overwrite, "where windows overlap, dx keeps what the last one brought: a "
-              "pixel in several windows gets something from each, +=.", specific=True),
+              "pixel in several windows gets something from each, dx[window] += ...", specific=True),
         Wrong("stride-forgotten", lambda *a: variant(*a, step=1), "the windows are taken one pixel apart: window (gy, "
               "gx) begins at row gy * stride and column gx * stride, as in the forward pass.", specific=True),
-        Wrong("kernel-flipped", lambda *a: variant(*a, flip=True), "the kernel is flipped in dx. What pixel (ky, kx) "
-              "of a window gets is dy times weight[ky, kx]. (Written as *one* convolution of dy, dx does need the "
-              "flipped kernel; added up window by window, it does not.)", specific=True),
+        Wrong("kernel-flipped", lambda *a: variant(*a, flip=True), "the kernel is flipped in dx, [::-1]. What pixel "
+              "(ky, kx) of a window gets is dy times weight[ky, kx]. (Written as *one* convolution of dy, dx does need "
+              "the flipped kernel; added up window by window, it does not.)", specific=True),
         Wrong("border-kept", border_kept, "dx still has the border of zeros around it: cut off `padding` rows and "
               "columns on each side.", specific=True),
         Wrong("cropped-at-the-end", cropped_at_the_end, "dx is cut off below and right only, so it is shifted: the "
@@ -146,19 +146,20 @@ EXERCISE = Exercise(
               "windows lie elsewhere: pad x as in the forward pass.", specific=True),
         Wrong("last-window-only", last_window_only, "dweight comes from the last window alone: a weight is used at "
               "every place, and its gradient is the sum over all of them, +=.", specific=True),
-        Wrong("dweight-flipped", but(lambda dx, dweight, dbias, dy: (dx, dweight[:, :, ::-1, ::-1], dbias)), "dweight "
-              "is flipped: weight[ky, kx] multiplies pixel (ky, kx) of a window, and its gradient is dy times that "
-              "pixel.", specific=True),
+        Wrong("dweight-flipped", but(lambda dx, dweight, dbias, dy: (dx, dweight[:, :, ::-1, ::-1], dbias)),
+              "dweight is flipped, [::-1]: weight[ky, kx] multiplies pixel (ky, kx) of a window, and its gradient is "
+              "dy times that pixel.", specific=True),
         Wrong("mean-over-the-batch", but(lambda dx, dweight, dbias, dy: (dx, dweight / len(dy), dbias / len(dy))),
-              "dweight and dbias are means over the images: they are sums. (The mean, if there is one, is in the loss, "
-              "and has arrived with dy.)"),
+              "dweight and dbias are means over the images, and must be sums: do not divide by the number of images, / "
+              "len(dy). (The mean, if there is one, is in the loss, and has arrived with dy.)"),
         Wrong("dbias-a-mean", but(lambda dx, dweight, dbias, dy: (dx, dweight, dy.mean(axis=(0, 2, 3)))), "dbias is a "
               "mean: the bias is added at every place of every image, so its gradient is the sum over all of them."),
         Wrong("dbias-of-one-image", but(lambda dx, dweight, dbias, dy: (dx, dweight, dy[0].sum(axis=(1, 2)))),
               "dbias comes from the first image alone: sum over images as well as places, axis=(0, 2, 3)."),
         Wrong("one-filter", lambda dy, x, weight, *a: (variant(dy[:, -1:], x, weight[-1:], *a)[0],
-                                                       *variant(dy, x, weight, *a)[1:]),
-              "dx comes from one filter alone: a pixel is seen by all O filters, and gets the sum.", specific=True)),
+                                                       *variant(dy, x, weight, *a)[1:]), "dx comes from one filter "
+              "alone: a pixel is seen by all O filters, and gets the sum over o. Take dy and weight with all "
+              "filters, not with one index for o such as [:, -1].", specific=True)),
     correct=(variant, by_columns),
     hints=(
         "Keep the loops of the forward pass, and turn the arrows round: at (gy, gx), what goes from y[:, :, gy, gx] to "
@@ -170,4 +171,4 @@ EXERCISE = Exercise(
     why="Forward reads windows, backward adds into the same windows: reading from overlapping places becomes adding "
         "up, and this is the only thing that the loops know of convolution. It can be turned round once more: the "
         "pixel gathers from the windows that it lies in. For stride 1 that is a convolution of dy with the flipped "
-        "kernel, and minivit computes dx in this way, because BLAS likes one large product better than many additions.")
+        "kernel, and minivit computes dx in this way: one large matrix product is faster than many additions.")

@@ -98,20 +98,22 @@ EXERCISE = Exercise(
     wrong=(
         Wrong("stride-forgotten", lambda *a: variant(*a, step=1), "the windows lie side by side, one pixel apart: "
               "window (gy, gx) begins at row gy * stride and column gx * stride.", specific=True),
-        Wrong("kernel-flipped", lambda x, weight, *a: variant(x, weight[:, :, ::-1, ::-1], *a), "the kernel is "
-              "flipped. That is convolution as mathematicians have it; in deep learning the kernel lies on the image "
-              "as it is (a correlation).", specific=True),
-        Wrong("kernel-transposed", lambda x, weight, *a: variant(x, weight.swapaxes(2, 3), *a), "rows and columns of "
-              "the kernel are exchanged: weight is (O, C, Ky, Kx), rows first."),
+        Wrong("kernel-flipped", lambda x, weight, *a: variant(x, weight[:, :, ::-1, ::-1], *a),
+              "the kernel is flipped, [::-1]. That is convolution as mathematicians have it; in deep learning the "
+              "kernel lies on the image as it is (a correlation).", specific=True),
+        Wrong("kernel-transposed", lambda x, weight, *a: variant(x, weight.swapaxes(2, 3), *a),
+              "rows and columns of the kernel are exchanged: weight is (O, C, Ky, Kx), rows first. It needs no "
+              ".swapaxes(2, 3), nor .T."),
         Wrong("no-bias", lambda x, weight, bias, *a: variant(x, weight, 0 * bias, *a), "the bias is missing: bias[o] "
               "is added to every place of channel o."),
         Wrong("bias-for-each-channel", lambda x, weight, bias, *a: variant(x, weight, len(weight[0]) * bias, *a), "the "
               "bias is added once for each of the C channels: it belongs after the sum over them.", specific=True),
         Wrong("one-channel", lambda x, weight, *a: variant(x[:, -1:], weight[:, -1:], *a), "only one channel of the "
-              "image is in the result: each output sums over all C of them (+=, not =, in a loop over channels).",
+              "image is in the result: each output sums over all C of them, x[:, :] and weight[:, :] with a colon for "
+              "c, and not one index such as [:, -1]. In a loop over channels: +=, not =.",
               specific=True),
         Wrong("mean-for-sum", lambda x, weight, *a: variant(x, weight / weight[0].size, *a), "the mean over the window "
-              "was taken: convolution sums."),
+              "was taken: convolution sums. Do not divide by the size of the kernel."),
         Wrong("padding-after-the-image", lambda *a: variant(*a, pad=lambda x, p: np.pad(
               x, ((0, 0), (0, 0), (0, 2 * p), (0, 2 * p)))), "all zeros are put below and right of the image: padding "
               "is the border on each of the four sides.", specific=True),
@@ -121,7 +123,8 @@ EXERCISE = Exercise(
         Wrong("no-padding", lambda x, weight, bias, stride, padding: variant(x, weight, bias, stride, 0), "padding is "
               "forgotten, so the grid comes out too small: put `padding` zeros around the image first."),
         Wrong("one-window-short", smallest_grid, "the last row and the last column of windows are missing: from place "
-              "0 to place Sy + 2 * padding - Ky there is one place more than the difference says.", specific=True),
+              "0 to place Sy + 2 * padding - Ky there is one place more than the difference says, so Gy and Gx are ... "
+              "// stride + 1.", specific=True),
         Wrong("inputs-before-outputs", inputs_before_outputs, "the kernel is read as (C, O, Ky, Kx): its first axis is "
               "that of the filters O.", specific=True)),
     correct=(variant, by_sliding_windows, one_number_after_the_other),
@@ -133,6 +136,6 @@ EXERCISE = Exercise(
         "Two loops, over gy and gx; inside, y[:, :, gy, gx] = np.einsum('bcyx,ocyx->bo', window, weight), and the "
         "bias, with y an empty array of (B, O, Gy, Gx) of x's dtype."),
     why="With all windows in one array it is a single matrix product, W (O, C * Ky * Kx) times X (C * Ky * Kx, B * Gy "
-        "* Gx), and that is how minivit does it: X holds every pixel up to Ky * Kx times, and BLAS is so much faster "
-        "than a loop that the copies pay. The same few weights are used at every place: 3 x 3 x 16 = 144 of them make "
-        "16 pictures of a grey image of any size.")
+        "* Gx), and that is how minivit does it: X holds every pixel up to Ky * Kx times, and a matrix product is so "
+        "much faster than a loop that the copies pay. The same few weights are used at every place: 3 x 3 x 16 = 144 "
+        "of them make 16 pictures of a grey image of any size.")

@@ -56,15 +56,17 @@ EXERCISE = Exercise(
     properties=(Property("published models", published),),
     wrong=(
         Wrong("no-class-token", off_by(lambda G, P, C, D, L, F, Y: -D), "D are missing: one vector of width D, either "
-              "the class token itself or the position that it has.", specific=True),
+              "the class token itself, D + ..., or the position that it has, the 1 in (1 + Gy * Gx) * D.",
+              specific=True),
         Wrong("no-class-token-no-position", off_by(lambda G, P, C, D, L, F, Y: -2 * D), "2 * D are missing: the class "
-              "token and its position, or the final layer norm with its scale and its offset.", specific=True),
+              "token and its position, D + (1 + Gy * Gx) * D, or the final layer norm with its scale and its offset.",
+              specific=True),
         Wrong("no-positions", off_by(lambda G, P, C, D, L, F, Y: -(1 + G) * D), "the positions are missing: one of "
-              "width D for every token.", specific=True),
+              "width D for every token, (1 + Gy * Gx) * D.", specific=True),
         Wrong("no-bias-of-qkv", off_by(lambda G, P, C, D, L, F, Y: -3 * D * L), "the bias of qkv is missing, 3 * D in "
               "each block.", specific=True),
         Wrong("no-projection", off_by(lambda G, P, C, D, L, F, Y: -(D * D + D) * L), "attention's projection (D -> D) "
-              "is missing: after the heads comes one more linear layer.", specific=True),
+              "is missing, D * D + D: after the heads comes one more linear layer.", specific=True),
         Wrong("one-norm-a-block", off_by(lambda G, P, C, D, L, F, Y: -2 * D * L), "one layer norm in each block is "
               "missing: there are two, before attention and before the MLP.", specific=True),
         Wrong("norms-without-offset", off_by(lambda G, P, C, D, L, F, Y: -D * (2 * L + 1)), "each layer norm was "
@@ -79,7 +81,7 @@ EXERCISE = Exercise(
               "patches: one has C * Py * Px numbers.", specific=True),
         Wrong("pixels-for-patches", lambda S, P, C, D, L, F, Y: count_params(S, P, C, D, L, F, Y) + (
               S[0] * S[1] - S[0] // P[0] * (S[1] // P[1])) * D, "there is a position for each pixel: there is one for "
-              "each token, 1 + (Sy / Py) * (Sx / Px).", specific=True),
+              "each token, 1 + Gy * Gx with Gy = Sy / Py and Gx = Sx / Px.", specific=True),
         Wrong("one-block", lambda S, P, C, D, L, F, Y: count_params(S, P, C, D, 1, F, Y), "one block was counted: "
               "there are L of them.")),
     correct=(term_by_term, layer_by_layer),

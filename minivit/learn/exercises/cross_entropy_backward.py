@@ -98,29 +98,31 @@ EXERCISE = Exercise(
     solution=cross_entropy_backward, oracle=oracle, cases=cases, outputs=("dx",), extreme=extreme, numeric=numeric,
     properties=(Property("rows add up to 0", rows_add_up_to_zero),), kernels=kernels,
     wrong=(
-        Wrong("no-mean", lambda dloss, x, rows: dloss * (softmax(x) - rows), "the factor 1/B is missing: the loss is "
-              "a mean over images, so each counts 1/B. (Without it the learning rate that works depends on B.)",
+        Wrong("no-mean", lambda dloss, x, rows: dloss * (softmax(x) - rows), "the factor 1/B is missing: the loss is a "
+              "mean over images, so divide by B: / len(x). (Without it the learning rate that works depends on B.)",
               specific=True),
         Wrong("mean-over-all", lambda dloss, x, rows: dloss * (softmax(x) - rows) / x.size, "you divide by B * Y: the "
-              "loss is a mean over images, and a *sum* over classes.", specific=True),
-        Wrong("mean-over-classes", lambda dloss, x, rows: dloss * (softmax(x) - rows) / x.shape[1], "you divide by "
-              "the number of classes, Y; the mean is over the B images.", specific=True),
+              "loss is a mean over images, and a *sum* over classes. Divide by B alone, / len(x).", specific=True),
+        Wrong("mean-over-classes", lambda dloss, x, rows: dloss * (softmax(x) - rows) / x.shape[1],
+              "you divide by the number of classes, Y; the mean is over the B images: / len(x).", specific=True),
         Wrong("sign", lambda dloss, x, rows: dloss * (rows - softmax(x)) / len(x), "the sign is wrong: this points to "
               "where the loss falls. The gradient points to where it grows, p - rows."),
         Wrong("dloss-ignored", lambda dloss, x, rows: (softmax(x) - rows) / len(x), "dloss plays no part: multiply by "
               "it. It is 1 only where nothing comes after the loss."),
         Wrong("softmax-twice", softmax_twice, "softmax's backward is applied to p - rows, which contains it already: "
-              "p - rows is the gradient by the logits, not by p.", specific=True),
+              "the gradient by the logits is dloss * (p - rows) / B, with no sum over the row any more.",
+              specific=True),
         Wrong("by-probabilities", by_probabilities, "-rows / p is the gradient by the probabilities p. Carry it on "
               "through softmax, to the logits.", specific=True),
-        Wrong("target-only", lambda dloss, x, rows: dloss * rows * (softmax(x) - 1) / len(x), "only the target's "
-              "logit gets a gradient. The others share in the sum under the softmax: each must be pushed down, in "
-              "proportion to its p.", specific=True),
+        Wrong("target-only", lambda dloss, x, rows: dloss * rows * (softmax(x) - 1) / len(x),
+              "only the target's logit gets a gradient. The others share in the sum under the softmax, and each must "
+              "be pushed down in proportion to its p: p - rows, not rows * (p - 1).", specific=True),
         Wrong("logits-for-probabilities", lambda dloss, x, rows: dloss * (x - rows) / len(x), "the logits themselves "
               "stand where their softmax belongs: p - rows, not x - rows.", specific=True),
         Wrong("wrong-axis", lambda dloss, x, rows: dloss * (softmax(x, axis=0) - rows) / len(x), "softmax runs over "
               "the images. It runs over the classes, axis=1."),
-        Wrong("no-max-shift", without_shift, "exp of a large logit overflows: subtract the row's largest first.")),
+        Wrong("no-max-shift", without_shift, "exp of a large logit overflows: take x - x.max(axis=1, keepdims=True), "
+              "of which the largest number in a row is 0.")),
     correct=(through_log_softmax, image_by_image),
     hints=(
         "Take one image, and let its label be certain. The loss is -x_label + log sum_j e^x_j. What is its slope by "

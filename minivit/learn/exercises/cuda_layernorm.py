@@ -58,16 +58,17 @@ EXERCISE = Exercise(
         Wrong("no-eps", KERNEL.but(RSTD, "1 / sqrtf(squares / D)"), "eps is missing: it is added to the variance, "
               "under the root. Without it a token of equal numbers is 0 / 0.", specific=True),
         Wrong("eps-outside-the-root", KERNEL.but(RSTD, "1 / (sqrtf(squares / D) + eps)"), "eps was added to the "
-              "standard deviation: it belongs under the root, beside the variance.", specific=True),
+              "standard deviation: it belongs under the root, beside the variance, sqrtf(squares / D + eps).",
+              specific=True),
         Wrong("divided-by-the-variance", KERNEL.but(RSTD, "1 / (squares / D + eps)"), "the root is missing: x - mean "
-              "is divided by the standard deviation, not by the variance.", specific=True),
+              "is divided by the standard deviation, 1 / sqrtf(...), not by the variance.", specific=True),
         Wrong("multiplied-by-the-deviation", KERNEL.but(RSTD, "sqrtf(squares / D + eps)"), "x - mean was multiplied by "
               "the standard deviation: it is divided by it, and the factor is rstd = 1 / sqrt(var + eps).",
               specific=True),
         Wrong("divided-by-D-minus-1", KERNEL.but(RSTD, "1 / sqrtf(squares / max(D - 1, 1) + eps)"), "the variance was "
               "divided by D - 1: in layer norm it is the mean of the squares, by D.", specific=True),
         Wrong("sum-for-mean", KERNEL.but("float mean = sum / D", "float mean = sum"), "the sum was taken where the "
-              "mean belongs: divide by D.", specific=True),
+              "mean belongs: mean = sum / D.", specific=True),
         Wrong("not-centred", KERNEL.but(CENTRED, "squares += x[j] * x[j]"), "the squares are of x, not of x - mean: "
               "the variance is measured from the mean.", specific=True),
         Wrong("squares-minus-square", KERNEL.but(CENTRED, "squares += x[j] * x[j]", RSTD,
@@ -76,7 +77,8 @@ EXERCISE = Exercise(
               "Square x - mean.", specific=True),
         Wrong("mean-of-a-lane", KERNEL.but(SUM, "", "    for (int distance = 16; distance > 0; distance /= 2)\n    "
               "float mean", "    float mean"), "each lane divides the sum of the numbers that it has seen itself: the "
-              "sum of the token is that of 32 lanes, which shuffles bring together.", specific=True),
+              "sum of the token is that of 32 lanes, which shuffles bring together, sum += __shfl_xor_sync(WARP, sum, "
+              "distance).", specific=True),
         Wrong("result-in-lane-0", KERNEL.but(SUM, SUM.replace("xor", "down"), SQUARES, SQUARES.replace("xor", "down")),
               "with __shfl_down_sync only lane 0 ends with the whole sum, and every lane needs it: take "
               "__shfl_xor_sync, or hand it out with __shfl_sync(WARP, sum, 0).", specific=True),
@@ -89,8 +91,9 @@ EXERCISE = Exercise(
     }
 """), "lanes beyond the end of the token add (0 - mean)^2 to the variance: what is not there must add nothing.",
               specific=True),
-        Wrong("gamma-of-the-lane", KERNEL.but(Y, "(x[j] - mean) * rstd * gamma[lane] + beta[lane]"), "gamma and beta "
-              "are taken at the number of the lane: they belong to column j, which goes beyond 31.", specific=True),
+        Wrong("gamma-of-the-lane", KERNEL.but(Y, "(x[j] - mean) * rstd * gamma[lane] + beta[lane]"),
+              "gamma[lane] and beta[lane] are those of the lane's number: they belong to column j, which goes beyond "
+              "31: gamma[j], beta[j].", specific=True),
         Wrong("no-gamma", KERNEL.but(" * gamma[j]", ""), "gamma is missing: y = xhat * gamma + beta."),
         Wrong("no-beta", KERNEL.but(" + beta[j]", ""), "beta is missing: y = xhat * gamma + beta."),
         Wrong("no-row-guard", KERNEL.but(GUARD, ""), "there is no guard for the tokens: the last block has four warps, "

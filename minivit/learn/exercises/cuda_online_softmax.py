@@ -67,23 +67,26 @@ EXERCISE = Exercise(
               "it must be multiplied by exp(old maximum - new maximum).", specific=True),
         Wrong("rescaled-the-wrong-way", KERNEL.but(SEEN, "        s = s * expf(larger - m) + expf(x[j] - larger);\n"),
               "an exponential overflows. Every exponent is a number, or an older maximum, minus one that is at least "
-              "as large, so never above 0; the sum is multiplied by exp(old maximum - new one), not by its inverse.",
+              "as large, so never above 0; the sum is multiplied by expf(m - larger), not by its inverse expf(larger - "
+              "m).",
               specific=True),
         Wrong("merge-not-rescaled", KERNEL.but(MERGED, "        s = s + other_s;\n"), "the sums of two lanes were "
               "added as they are, though each counts from a maximum of its own: both must be rescaled to the larger "
-              "one first.", specific=True),
-        Wrong("merge-half-rescaled", KERNEL.but(MERGED, "        s = s * expf(m - larger) + other_s;\n"), "in the "
-              "merging of two lanes only one of the sums is rescaled; the other one counts from its own maximum too.",
+              "one first, s * expf(m - larger) and the other likewise.", specific=True),
+        Wrong("merge-half-rescaled", KERNEL.but(MERGED, "        s = s * expf(m - larger) + other_s;\n"),
+              "in the merging of two lanes only one of the sums is rescaled; the other one counts from its own maximum "
+              "too: other_s * expf(other_m - larger).",
               specific=True),
         Wrong("lanes-not-merged", KERNEL.but(BUTTERFLY, ""), "each lane divides by the sum of the numbers that it has "
-              "seen itself: the 32 lanes of a row must merge their m and s.", specific=True),
+              "seen itself: the 32 lanes of a row must merge their m and s, which __shfl_xor_sync(WARP, ...) hands "
+              "from lane to lane.", specific=True),
         Wrong("result-in-lane-0", KERNEL.but(BUTTERFLY, BUTTERFLY.replace("_xor_", "_down_")), "with __shfl_down_sync "
               "only lane 0 ends with m and s of the whole row, and every lane needs them: take __shfl_xor_sync, or "
               "hand them out with __shfl_sync(WARP, m, 0).",
               specific=True),
         Wrong("no-maximum", KERNEL.but("fmaxf(m, x[j])", "0", "fmaxf(m, other_m)", "0", "m = LOWEST", "m = 0"),
               "the maximum is not subtracted: exp overflows for numbers above 88, and is 0 for all numbers of a row "
-              "far below 0.", specific=True),
+              "far below 0. m begins at LOWEST and becomes fmaxf(m, x[j]).", specific=True),
         Wrong("infinity-minus-infinity", KERNEL.but("m = LOWEST", "m = -1 / 0.0f"), "the maximum of no numbers was "
               "taken as -inf: where two lanes merge that have seen none, exp(-inf - -inf) is nan. A very low number "
               "does the same without that, as LOWEST.", specific=True),
@@ -92,18 +95,19 @@ EXERCISE = Exercise(
               specific=True),
         Wrong("past-the-row", KERNEL.but("float m = LOWEST, s = 0;\n    for (int j = lane; j < n", "float m = LOWEST, "
               "s = 0;\n    for (int j = lane; j <= n"), "the first loop goes one number too far: a row has numbers 0 "
-              "to n - 1."),
+              "to n - 1, so j < n."),
         Wrong("shuffle-in-part-of-the-warp", KERNEL.but(BUTTERFLY, "    if (lane < n) {\n" + BUTTERFLY + "    }\n"),
-              "the shuffles are called by some lanes only, though their mask names all 32. A lane that has seen no "
-              "number takes part too, with the maximum LOWEST and the sum 0.", specific=True),
-        Wrong("not-divided", KERNEL.but("expf(x[j] - m) / s", "expf(x[j] - m)"), "the division by the sum s is "
-              "missing."),
+              "the shuffles are called by some lanes only, as under if (lane < n), though their mask names all 32. A "
+              "lane that has seen no number takes part too, with the maximum LOWEST and the sum 0.", specific=True),
+        Wrong("not-divided", KERNEL.but("expf(x[j] - m) / s", "expf(x[j] - m)"), "the division by the sum is missing: "
+              "expf(x[j] - m) / s."),
         Wrong("three-readings", KERNEL.but(LOOP, """    float m = LOWEST, s = 0;
     for (int j = lane; j < n; j += 32)
         m = fmaxf(m, x[j]);
     for (int j = lane; j < n; j += 32)
         s += expf(x[j] - m);
-"""), "the row is read once for the maximum and once again for the sum.", specific=True)),
+"""), "the row is read once for the maximum and once again for the sum. One loop can do both: where the maximum grows, "
+              "s is multiplied by expf(m - larger).", specific=True)),
     correct=(
         KERNEL.but(SEEN, "        if (larger > m)\n            s *= expf(m - larger);\n"
                          "        s += expf(x[j] - larger);\n"),

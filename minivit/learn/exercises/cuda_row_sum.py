@@ -47,27 +47,30 @@ EXERCISE = Exercise(
               specific=True),
         Wrong("barrier-in-the-if", KERNEL.but(WRITE + BARRIER, WRITE.replace("0)\n", "0) {\n") + "    " + BARRIER
               + "    }\n"), "the barrier stands inside the `if`: __syncthreads() waits for all threads of the block, "
-              "and only some of them come.", specific=True),
-        Wrong("unwritten-shared-memory", KERNEL.but("of_warp[4]", "of_warp[32]", "warp < 4", "warp < 32"), "more "
-              "numbers of shared memory are added up than were written. A block of 128 threads has 4 warps; the rest "
-              "of the array holds whatever was there before.", specific=True),
+              "and only some of them come. Close the `if` before it.", specific=True),
+        Wrong("unwritten-shared-memory", KERNEL.but("of_warp[4]", "of_warp[32]", "warp < 4", "warp < 32"),
+              "more numbers of shared memory are added up than were written: a block of 128 threads has 4 warps, so "
+              "of_warp[4] and warp < 4. The rest of the array holds whatever was there before.", specific=True),
         Wrong("beyond-shared-memory", KERNEL.but(WRITE, "    of_warp[threadIdx.x] = sum;\n"), "each of the 128 "
               "threads writes to shared memory, which has room for the sums of 4 warps: only one lane of each warp "
               "may write, to the place of its warp.", specific=True),
-        Wrong("past-the-row", KERNEL.but("j < n", "j <= n"), "the loop goes one number too far: a row has numbers 0 "
-              "to n - 1. After the last row there is nothing, and after another row is the next one's first number."),
+        Wrong("past-the-row", KERNEL.but("j < n", "j <= n"), "the loop goes one number too far: a row has numbers 0 to "
+              "n - 1, so j < n. After the last row there is nothing, and after another row is the next one's first "
+              "number."),
         Wrong("half-mask", KERNEL.but("sync(WARP", "sync(0x0000ffff"), "the mask of the shuffle names 16 lanes, and "
               "all 32 call it: the mask must be 0xffffffff.", specific=True),
         Wrong("half-butterfly", KERNEL.but("distance = 16", "distance = 8"), "the shuffles begin at a distance of 8: "
-              "with 8, 4, 2, 1 each lane has the sum of 16 lanes. A warp has 32, so begin at 16.", specific=True),
+              "with 8, 4, 2, 1 each lane has the sum of 16 lanes. A warp has 32, so begin with distance = 16.",
+              specific=True),
         Wrong("first-warp-only", KERNEL.but(LAST, "    if (threadIdx.x == 0)\n        y[blockIdx.x] = sum;\n"),
               "y is the sum of the first warp alone: shuffles stay within a warp of 32 threads, and the block has "
-              "four. Their sums must meet in shared memory.", specific=True),
-        Wrong("each-thread-one-number", KERNEL.but(LOOP, "int j = threadIdx.x;\n    if (j < n)"), "each thread takes "
-              "one number only, so of a row longer than 128 the rest is missing: let thread i take numbers i, i + 128, "
-              "i + 256 ...", specific=True),
+              "four. Their sums must meet in shared memory, where one thread adds them up: sum += of_warp[warp].",
+              specific=True),
+        Wrong("each-thread-one-number", KERNEL.but(LOOP, "int j = threadIdx.x;\n    if (j < n)"),
+              "each thread takes one number only, so of a row longer than 128 the rest is missing: let thread i take "
+              "numbers i, i + 128, i + 256 ..., in a loop with j += 128.", specific=True),
         Wrong("step-of-a-warp", KERNEL.but("j += 128", "j += 32"), "the threads step by 32, while there are 128: "
-              "numbers are added up several times. The step is the number of threads that share the row.",
+              "numbers are added up several times. The step is the number of threads that share the row, j += 128.",
               specific=True),
         Wrong("all-add-to-y", KERNEL.but(LAST, "    y[blockIdx.x] = 0;\n    __syncthreads();\n"
               "    y[blockIdx.x] += of_warp[threadIdx.x / 32] / 32;\n"), "several threads add to the same number with "

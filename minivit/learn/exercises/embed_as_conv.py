@@ -86,22 +86,25 @@ EXERCISE = Exercise(
               0, 3, 1, 2)), "the rows of E are taken as (P, P, C); they are (C, P, P), which is already the order of a "
               "kernel.", specific=True),
         Wrong("kernel-transposed", lambda *a: variant(*a, kernel=lambda E, D, C, P: E.reshape(D, C, P, P).swapaxes(
-              2, 3)), "rows and columns of the kernel are exchanged: E.reshape(D, C, P, P) has them in order.",
+              2, 3)), "rows and columns of the kernel are exchanged: E.reshape(D, C, P, P) has them in order, without "
+              ".swapaxes(2, 3) or .T.",
               specific=True),
         Wrong("kernel-flipped", lambda *a: variant(*a, kernel=lambda E, D, C, P: E.reshape(
-              D, C, P, P)[:, :, ::-1, ::-1]), "the kernel is flipped. conv2d lays it on the image as it is, so it "
-                                              "needs no turning.", specific=True),
-        Wrong("E-turned", lambda *a: variant(*a, kernel=lambda E, D, C, P: E.T.reshape(D, C, P, P)), "E was transposed "
-              "before the reshape, which mixes the filters: row d of E is filter d, and needs only the shape (C, P, "
-              "P).", specific=True),
+              D, C, P, P)[:, :, ::-1, ::-1]), "the kernel is flipped, [::-1]. conv2d lays it on the image as it is, so "
+              "it needs no turning.", specific=True),
+        Wrong("E-turned", lambda *a: variant(*a, kernel=lambda E, D, C, P: E.T.reshape(D, C, P, P)),
+              "E was transposed before the reshape, which mixes the filters: row d of E is filter d, and needs only "
+              "the shape (C, P, P): E.reshape(, not E.T.reshape(.", specific=True),
         Wrong("column-by-column", lambda *a: variant(*a, order="bdyx->bxyd"), "the tokens come column by column: the "
-              "first row of patches comes first.", specific=True),
+              "first row of patches comes first. Flatten the grid as it is, y.reshape(B, D, -1), without exchanging Gy "
+              "and Gx.", specific=True),
         Wrong("stride-of-one", stride_of_one, "the windows are one pixel apart, so there are far too many: with stride "
               "P they lie side by side.", specific=True),
-        Wrong("no-bias", lambda images, E, bias, *a: variant(images, E, 0 * bias, *a), "the bias is missing."),
+        Wrong("no-bias", lambda images, E, bias, *a: variant(images, E, 0 * bias, *a), "the bias is missing: "
+              "conv2d(images, kernel, bias, ...) adds it."),
         Wrong("bias-twice", lambda *a: variant(*a, again=1), "the bias is added twice: conv2d adds it already."),
         Wrong("channels-exchanged", lambda images, *a: variant(images[:, ::-1], *a), "the channels of kernel and image "
-              "do not belong together: their order is reversed in one of them.")),
+              "do not belong together: their order is reversed, [:, ::-1], in one of them.")),
     correct=(variant, token_by_token, bias_by_hand),
     hints=(
         "A row of E makes one number of a patch. What is such a thing called in a convolution, and what shape has it "

@@ -105,13 +105,13 @@ EXERCISE = Exercise(
         Wrong("erf-of-x", lambda dy, x: dy * (cdf(x, 1.0) + x * density(x)), "erf was taken of x: in Phi it is of "
               "x / sqrt(2).", specific=True),
         Wrong("sign", lambda dy, x: dy * (cdf(x) - x * density(x)), "the second term has the wrong sign: Phi grows, so "
-              "its derivative phi is positive, and is added."),
+              "its derivative phi is positive, and is added: Phi + x * phi."),
         Wrong("tanh-form", tanh_form, "this is the gradient of the tanh approximation. It is close, and right for "
               "models trained with it (Google's); the exact GELU has erf.", specific=True),
         Wrong("sigmoid-form", sigmoid_form, "this is the gradient of x * sigmoid(1.702 x), a coarser approximation "
               "than tanh; the exact GELU has erf.", specific=True),
-        Wrong("forward", lambda dy, x: dy * x * cdf(x), "this is dy times y itself: what is wanted is dy times the "
-              "derivative of y by x.")),
+        Wrong("forward", lambda dy, x: dy * x * cdf(x), "this is dy times y itself, x * Phi: what is wanted is dy "
+              "times the derivative of y by x, by the product rule Phi + x * phi.")),
     correct=(
         number_by_number,
         lambda dy, x: dy * cdf(x) + dy * x * density(x)),

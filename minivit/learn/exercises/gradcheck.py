@@ -122,20 +122,22 @@ EXERCISE = Exercise(
         Wrong("forward-difference", checker(below=0, divisor=1), "(f(x + h) - f(x)) / h is wrong by h f''/2, and "
               "right gradients are suspected. (f(x + h) - f(x - h)) / 2h cancels that term: its error is of order "
               "h^2.", specific=True),
-        Wrong("divided-by-h", checker(divisor=1), "x + h and x - h are 2h apart: divide by 2h.", specific=True),
+        Wrong("divided-by-h", checker(divisor=1), "x + h and x - h are 2 h apart: divide by (2 * h).", specific=True),
         Wrong("step-too-large", checker(h=0.1), "the step is so large that the curve bends within it, and right "
               "gradients are suspected. Near h = 1e-5 the two errors, of bending and of rounding, are both small.",
               specific=True),
-        Wrong("step-too-small", checker(h=1e-13), "the step is so small that x + h and x - h differ in their last few "
-              "digits only, and right gradients are suspected. float64 has 16 digits: h near 1e-5 leaves 11.",
+        Wrong("step-too-small", checker(h=1e-13), "the step h is so small that x + h and x - h differ in their last "
+              "few digits only, and right gradients are suspected. float64 has 16 digits: h = 1e-5 leaves 11.",
               specific=True),
         Wrong("absolute-tolerance", checker(scale=lambda measured: 1.0), "the difference is compared with a fixed "
-              "number, so anything passes where gradients are small. Compare it with the size of the gradient.",
+              "number, so anything passes where gradients are small. Compare it with the size of the gradient: 1e-5 * "
+              "np.abs(measured).max().",
               specific=True),
         Wrong("too-tolerant", checker(tolerance=0.05), "an error of 1 % passes. In float64 a right gradient agrees to "
-              "some 9 digits, so a tolerance of 1e-5 has room to spare.", specific=True),
-        Wrong("first-element-only", checker(distance=lambda dx, measured: abs(dx.flat[0] - measured.flat[0])), "one "
-              "element alone is compared, and a mistake in another passes.", specific=True),
+              "some 9 digits, so <= 1e-5 times the largest slope has room to spare.", specific=True),
+        Wrong("first-element-only", checker(distance=lambda dx, measured: abs(dx.flat[0] - measured.flat[0])),
+              "one element alone is compared, and a mistake in another passes: take np.abs(...).max() over all.",
+              specific=True),
         Wrong("compares-sums", checker(distance=lambda dx, measured: abs(dx.sum() - measured.sum())), "the sums of "
               "the two gradients are compared. Elements in the wrong places have the same sum: compare them one by "
               "one.", specific=True),

@@ -98,14 +98,15 @@ EXERCISE = Exercise(
     solution=layernorm_backward, oracle=oracle, cases=cases, outputs=("dx", "dgamma", "dbeta"), numeric=numeric,
     properties=(Property("rows of dx add up to 0", rows_add_up_to_zero),), kernels=kernels,
     wrong=(
-        Wrong("no-mean-terms", lambda *a: variant(*a, mean=0, along=0), "both mean terms are missing: mean and "
-              "variance were treated as constants, but every x of the token moves them.", specific=True),
-        Wrong("no-mean-of-dxhat", lambda *a: variant(*a, mean=0), "the term mean(dxhat) is missing: every x moves the "
-              "mean of its token, and with it all of xhat.", specific=True),
+        Wrong("no-mean-terms", lambda *a: variant(*a, mean=0, along=0), "both mean terms are missing, dxhat - "
+              "mean(dxhat) - xhat * mean(dxhat * xhat): mean and variance were treated as constants, but every x of "
+              "the token moves them.", specific=True),
+        Wrong("no-mean-of-dxhat", lambda *a: variant(*a, mean=0), "the term mean(dxhat) is missing: dxhat - "
+              "mean(dxhat) - xhat * ... Every x moves the mean of its token, and with it all of xhat.", specific=True),
         Wrong("no-mean-along-xhat", lambda *a: variant(*a, along=0), "the term xhat * mean(dxhat * xhat) is missing: "
               "every x moves the variance of its token, and with it the scale of all of xhat.", specific=True),
         Wrong("sign-of-a-mean-term", lambda *a: variant(*a, along=-1), "the term xhat * mean(dxhat * xhat) was added: "
-              "both mean terms are subtracted."),
+              "both mean terms are subtracted, ... - xhat * mean(dxhat * xhat)."),
         Wrong("sums-for-means", lambda *a: variant(*a, reduce=np.sum), "sums were taken where the two means belong: "
               "each x is one of D in mean and variance, which brings the factor 1 / D.", specific=True),
         Wrong("means-over-tokens", lambda *a: variant(*a, axis=-2), "the two means run over the tokens: they are means "

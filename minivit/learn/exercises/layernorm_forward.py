@@ -72,17 +72,17 @@ EXERCISE = Exercise(
     solution=layernorm_forward, oracle=oracle, cases=cases, outputs=("y",), extreme=extreme,
     properties=(Property("a token is alone", a_token_is_alone),), kernels=kernels,
     wrong=(
-        Wrong("variance-by-D-1", lambda *a: variant(*a, ddof=1), "the variance was divided by D - 1. That estimates "
-              "the variance of a population from a sample; here the D numbers are all there are: divide by D.",
+        Wrong("variance-by-D-1", lambda *a: variant(*a, ddof=1), "the variance was divided by D - 1 (ddof=1). That "
+              "estimates the variance of a population from a sample; here the D numbers are all there are: by D.",
               specific=True),
         Wrong("eps-outside-the-root", lambda *a: variant(*a, divisor=lambda var, eps: var ** 0.5 + eps), "eps was "
               "added to the root: it belongs under it, sqrt(var + eps).", specific=True),
         Wrong("no-eps", lambda *a: variant(*a, divisor=lambda var, eps: var ** 0.5), "eps was not used: a token of "
               "equal numbers would divide 0 by 0.", specific=True),
         Wrong("no-root", lambda *a: variant(*a, divisor=lambda var, eps: var + eps), "it was divided by the variance: "
-              "the root is missing.", specific=True),
+              "the root is missing, np.sqrt(var + eps).", specific=True),
         Wrong("no-mean", lambda *a: variant(*a, mean=False), "the mean was not subtracted from x (though it was in the "
-              "variance).", specific=True),
+              "variance): what is divided is x - mean, the centred x.", specific=True),
         Wrong("rms", lambda *a: variant(*a, mean=False, rms=True), "the mean was left out altogether: that is RMS "
               "norm, which other models use. Layer norm first shifts each token to mean 0.", specific=True),
         Wrong("over-tokens", lambda *a: variant(*a, axis=-2), "mean and variance run over the tokens (axis -2): each "

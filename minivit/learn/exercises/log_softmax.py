@@ -81,7 +81,8 @@ EXERCISE = Exercise(
     properties=(Property("probabilities add up to 1", adds_up), Property("a constant changes nothing", shift)),
     wrong=(
         Wrong("no-max-shift", quietly(lambda x: x - np.log(total(x))), "exp overflows to inf (or all of it underflows "
-              "to 0): subtract the row's largest number first. It cancels, and the largest exponential is then 1.",
+              "to 0): take x - x.max(axis=-1, keepdims=True) first. The maximum cancels, and the largest exponential "
+              "is then 1.",
               specific=True),
         Wrong("log-of-rounded-softmax", quietly(lambda x: np.log(np.exp(shifted(x)) / total(shifted(x)))), "you take "
               "the log of the finished softmax, in which small probabilities were rounded to 0, and log 0 = -inf. Take "
@@ -90,9 +91,10 @@ EXERCISE = Exercise(
               "largest number of the whole array. A row far below it underflows to log 0: each row needs its own, "
               "axis=-1, keepdims=True.", specific=True),
         Wrong("max-not-put-back", quietly(lambda x: x - np.log(total(shifted(x)))), "the largest number was taken out "
-              "under the log, and not in front of it: it must cancel.", specific=True),
+              "under the log, and not in front of it, where x stands as it came: put shifted - np.log(...), with the "
+              "same x - maximum in both, or it does not cancel.", specific=True),
         Wrong("softmax", quietly(lambda x: np.exp(shifted(x)) / total(shifted(x))), "this is softmax; its logarithm is "
-              "missing."),
+              "missing: log(e^x_i / s) is x_i - np.log(s), with s the sum of np.exp(...)."),
         Wrong("wrong-axis", quietly(lambda x: x - x.max(axis=0, keepdims=True)
                                     - np.log(total(x - x.max(axis=0, keepdims=True), axis=0))),
               "the sum runs along the first axis; rows are along the last, axis=-1."),
@@ -103,7 +105,7 @@ EXERCISE = Exercise(
         Wrong("bits", quietly(lambda x: (shifted(x) - np.log(total(shifted(x)))) / math.log(2)), "this is the "
               "logarithm to base 2. Cross-entropy is in nats here: the natural logarithm, np.log.", specific=True),
         Wrong("sign", quietly(lambda x: np.log(total(shifted(x))) - shifted(x)), "the sign is wrong: logarithms of "
-              "probabilities are never above 0.")),
+              "probabilities are never above 0. It is x less the log of the sum, - np.log(...).")),
     correct=(
         lambda x: shifted(x) - np.logaddexp.reduce(shifted(x), axis=-1, keepdims=True),
         by_rows),

@@ -82,19 +82,22 @@ EXERCISE = Exercise(
               "right shape and the wrong order: reshape does not transpose. Use .T or swapaxes.", specific=True),
         Wrong("da-reshaped", but(da=lambda dy, a, b: dy @ b.reshape(b.shape[::-1])), "da uses b reshaped to (m, k), "
               "which mixes rows with columns: transpose it, b.T.", specific=True),
-        Wrong("db-mean", but(db=lambda dy, a, b: matmul_backward(dy, a, b)[1] / math.prod(a.shape[:-2])), "db is the "
-              "mean over the leading axes: it is the sum. (The loss decides whether to divide by B, not the product.)",
+        Wrong("db-mean", but(db=lambda dy, a, b: matmul_backward(dy, a, b)[1] / math.prod(a.shape[:-2])),
+              "db is the mean over the leading axes: it is the sum. (The loss decides whether to divide by B, not "
+              "the product.)",
               specific=True),
         Wrong("db-product-of-sums", but(db=lambda dy, a, b: a.sum(axis=leading(a)).T @ dy.sum(axis=leading(dy))),
               "db multiplies the sums over the leading axes. Multiply first, then add up: a sum of products is not the "
               "product of sums.", specific=True),
         Wrong("dy-ignored", but(lambda dy, a, b: np.ones_like(dy) @ b.T,
                                 lambda dy, a, b: matmul_backward(np.ones_like(dy), a, b)[1]),
-              "dy plays no part: this is the gradient of y.sum(). The loss need not weigh all of y alike.",
+              "dy plays no part, as if dy = 1 everywhere: this is the gradient of y.sum(). The loss need not weigh all "
+              "of y alike: da is dy @ b^T, and db has dy as it arrived.",
               specific=True),
-        Wrong("swapped", lambda dy, a, b: matmul_backward(dy, a, b)[::-1], "da and db are returned in the wrong "
-              "order."),
-        Wrong("sign", lambda dy, a, b: tuple(-x for x in matmul_backward(dy, a, b)), "both have the wrong sign.")),
+        Wrong("swapped", lambda dy, a, b: matmul_backward(dy, a, b)[::-1], "da and db are returned in the wrong order: "
+              "return da, db."),
+        Wrong("sign", lambda dy, a, b: tuple(-x for x in matmul_backward(dy, a, b)), "both have the wrong sign: da and "
+              "db, not -da and -db. What arrives is not turned round.")),
     correct=(
         lambda dy, a, b: (np.einsum("...m,km->...k", dy, b), np.tensordot(a, dy, [range(a.ndim - 1)] * 2)),
         lambda dy, a, b: (dy @ b.T, (a.swapaxes(-1, -2) @ dy).sum(axis=leading(a))),

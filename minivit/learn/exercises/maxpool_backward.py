@@ -119,7 +119,8 @@ EXERCISE = Exercise(
     numeric=lambda dy, x, size, stride: numeric_gradient(lambda x: pooled(x, size, stride), x, dy),
     wrong=(
         Wrong("all-ties-get-all", lambda *a: variant(*a, share=lambda largest: largest), "each of the pixels that tie "
-              "gets all of dy, so more goes back than has arrived: divide it by how many they are.", specific=True),
+              "gets all of dy, so more goes back than has arrived: divide it by how many are largest, / "
+              "largest.sum(...).", specific=True),
         Wrong("first-gets-all", lambda *a: variant(*a, share=first_alone), "where pixels tie, the first of them gets "
               "all (this is what argmax does, and PyTorch). It is a rule too, but here they share: on a flat piece of "
               "an image no corner is preferred.", specific=True),
@@ -138,9 +139,9 @@ EXERCISE = Exercise(
         Wrong("one-winner-for-all-images", lambda *a: variant(*a, over=(0, 2, 3)), "the largest is sought among all "
               "images: each has windows of its own, axis=(2, 3)."),
         Wrong("values-for-slopes", values_for_slopes, "dy is multiplied by the largest pixel itself: y = max moves one "
-              "to one with it, so the slope is 1.", specific=True),
+              "to one with it, so the slope is 1. Leave out the factor * x[window].", specific=True),
         Wrong("smallest", smallest, "the smallest pixel of each window gets the gradient; it is the largest that moves "
-              "the maximum.")),
+              "the maximum: .max(, not .min(.")),
     correct=(variant, by_places, one_window_after_the_other),
     hints=(
         "Nudge a pixel that is not the largest of its window: what happens to y? So what must its dx be?",

@@ -81,12 +81,16 @@ EXERCISE = Exercise(
               "alone cuts no patches: it takes the pixels as they lie in memory, row after row of the image. The rows "
               "of one patch are Sx pixels apart.", specific=True),
         Wrong("channels-last", in_order(0, 2, 4, 3, 5, 1), "the numbers in a patch are ordered (P, P, C), as in "
-              "TensorFlow; here they are (C, P, P), as in the weight of a convolution: all pixels of one channel, then "
-              "all of the next.", specific=True),
+              "TensorFlow; here they are (C, P, P), as in the weight of a convolution: all pixels of one channel, "
+              "then all of the next. A slice of the images has that order: patch.reshape(B, C * P * P), without a "
+              "transpose.",
+              specific=True),
         Wrong("column-by-column", in_order(0, 4, 2, 1, 3, 5), "the patches come column by column: the first row of "
-              "them comes first, from left to right.", specific=True),
-        Wrong("patches-transposed", in_order(0, 2, 4, 1, 5, 3), "the pixels within a patch come column by column: (C, "
-              "py, px), rows first.", specific=True),
+              "them comes first, from left to right. The outer loop is for top, the inner one for left.",
+              specific=True),
+        Wrong("patches-transposed", in_order(0, 2, 4, 1, 5, 3), "the pixels within a patch come column by column: they "
+              "are (C, py, px), rows first. A slice of the images has that order: patch.reshape(...), without "
+              ".swapaxes(2, 3) or .T.", specific=True),
         Wrong("grid-exchanged", grid_exchanged, "rows and columns of the grid are exchanged in the reshape: Sy belongs "
               "to Gy = Sy / P, Sx to Gx = Sx / P. (With square images this is not seen.)", specific=True),
         Wrong("channels-apart", in_order(0, 1, 2, 4, 3, 5), "each channel is cut up by itself, and its patches come "
@@ -94,7 +98,7 @@ EXERCISE = Exercise(
         Wrong("rows-not-cut", in_order(0, 2, 1, 3, 4, 5), "only the rows are cut: a patch is P rows *and* P columns, "
               "so px must stand behind py, and gx in front of c.", specific=True),
         Wrong("one-pixel-apart", one_pixel_apart, "the patches are one pixel apart, and overlap: patch (gy, gx) begins "
-              "at row gy * P and column gx * P.")),
+              "at row gy * P and column gx * P, so the loops run over range(0, Sy, P) and range(0, Sx, P).")),
     correct=(in_order(0, 2, 4, 1, 3, 5), by_windows, pixel_by_pixel),
     hints=(
         "Where does patch number 1, the second, begin in the image? And the first one of the second row?",

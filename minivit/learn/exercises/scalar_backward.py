@@ -87,24 +87,27 @@ EXERCISE = Exercise(
         Wrong("overwrites", walker(arrive=lambda grad, new: new), "a gradient that arrives replaces the one that was "
               "there. A number that goes into two places moves the end by both: add up, +=.", specific=True),
         Wrong("inner-not-reset", walker(reset=lambda node: False), "a second walk starts from what the first left in "
-              "the inner nodes, and sends it on once more. Only leaves add up from walk to walk; set the others to 0 "
-              "first.", specific=True),
+              "the inner nodes, and sends it on once more. Only leaves add up from walk to walk: first set node.grad = "
+              "0.0 for each node that has parents.", specific=True),
         Wrong("leaves-reset", walker(reset=lambda node: True), "leaves are set to 0 as well, so a second walk forgets "
               "the first. Only nodes with parents start from 0.", specific=True),
         Wrong("oldest-first", walker(direction=iter), "the walk goes from the leaves to the end. It must start at the "
-              "end, the only node whose gradient is known: it is 1.", specific=True),
+              "end, the only node whose gradient is known: walk over reversed(order).", specific=True),
         Wrong("no-start", walker(seed=lambda end: 0.0), "the walk starts from 0, so all gradients are 0. The end moves "
-              "with itself one to one: its gradient is 1."),
-        Wrong("start-from-data", walker(seed=lambda end: end.data), "the gradient of the end is 1, not its value: it "
-              "is the slope of the end by itself.", specific=True),
-        Wrong("adds-slopes", walker(send=lambda slope, grad: slope + grad), "along a way slopes are *multiplied* (two "
-              "gears in a row); only different ways are added.", specific=True),
+              "with itself one to one: order[-1].grad is 1."),
+        Wrong("start-from-data", walker(seed=lambda end: end.data), "the gradient of the end is 1, not its value: "
+              "order[-1].data is where the end is, order[-1].grad = 1 the slope of the end by itself.", specific=True),
+        Wrong("adds-slopes", walker(send=lambda slope, grad: slope + grad), "you add where you should multiply: along "
+              "a way slopes are multiplied (two gears in a row), slope * node.grad; only different ways are added.",
+              specific=True),
         Wrong("slope-forgotten", walker(send=lambda slope, grad: grad), "the node's gradient is handed on as it is. "
               "Multiply it by the slope by that parent.", specific=True),
         Wrong("gradient-forgotten", walker(send=lambda slope, grad: slope), "the slopes alone are handed on. That is "
-              "right for the last operation only: multiply by the gradient of the node itself.", specific=True),
-        Wrong("each-parent-once", walker(links=lambda node: dict(zip(node.parents, node.slopes)).items()), "a node "
-              "that goes in twice, as in x * x, gets one of its two gradients only.", specific=True)),
+              "right for the last operation only: hand on slope * node.grad, with the gradient of the node itself.",
+              specific=True),
+        Wrong("each-parent-once", walker(links=lambda node: dict(zip(node.parents, node.slopes)).items()),
+              "a node that goes in twice, as in x * x, gets one of its two gradients only. A dict has each parent "
+              "once: go through zip(node.parents, node.slopes), pair by pair.", specific=True)),
     correct=(by_dictionary, by_pulling),
     hints=(
         "A number that goes into two others moves the end in two ways. What does the sum rule say, and which operator "

@@ -74,7 +74,7 @@ EXERCISE = Exercise(
     numeric=numeric,
     wrong=(
         Wrong("mul-own-operand", but("mul", lambda a, b: (a, b)), "mul: the slopes are the wrong way round. Move a "
-              "by 1 and a * b moves by b: the slope by a is the *other* operand.", specific=True),
+              "by 1 and a * b moves by b: the slope by a is the *other* operand, so return b, a.", specific=True),
         Wrong("sub-like-add", but("sub", lambda a, b: (1.0, 1.0)), "sub: as b grows, a - b falls, so the slope by b "
               "is -1.", specific=True),
         Wrong("div-sign", but("div", lambda a, b: (1 / b, a / b ** 2)), "div: as b grows (with a and b positive), "
@@ -85,12 +85,13 @@ EXERCISE = Exercise(
               "b * a^(b - 1).", specific=True),
         Wrong("pow-no-factor", but("pow", lambda a, b: (a ** (b - 1),)), "pow: the old exponent comes down as a "
               "factor, b * a^(b - 1).", specific=True),
-        Wrong("exp-by-power-rule", but("exp", lambda a, b: (a * math.exp(a - 1),)), "exp: the power rule is for a "
-              "variable base. Here the variable is the exponent, and the slope of e^a is e^a.", specific=True),
+        Wrong("exp-by-power-rule", but("exp", lambda a, b: (a * math.exp(a - 1),)), "exp: a * e^(a - 1) is the power "
+              "rule, which is for a variable base. Here the variable is the exponent, and the slope of exp(a) is "
+              "exp(a).", specific=True),
         Wrong("log-itself", but("log", lambda a, b: (math.log(a),)), "log: you return log a; its slope is 1 / a.",
               specific=True),
-        Wrong("tanh-of-operand", but("tanh", lambda a, b: (1 - a ** 2,)), "tanh: the slope is 1 - y^2 with y = tanh "
-              "a, the result, not the operand.", specific=True),
+        Wrong("tanh-of-operand", but("tanh", lambda a, b: (1 - a ** 2,)), "tanh: the slope is 1 - y^2 with y = "
+              "tanh(a), the result; yours has a^2, the operand.", specific=True),
         Wrong("tanh-not-squared", but("tanh", lambda a, b: (1 - math.tanh(a),)), "tanh: the square is missing: the "
               "slope is 1 - tanh(a)^2.", specific=True)),
     correct=(by_table, by_complex_step),

@@ -88,17 +88,21 @@ EXERCISE = Exercise(
               specific=True),
         Wrong("damped", rule(gather=lambda b, g, lr, momentum: momentum * b + (1 - momentum) * g), "g is multiplied by "
               "1 - momentum, as in Adam's mean. Here b is a sum: the new gradient counts in full.", specific=True),
-        Wrong("nesterov", rule(move=lambda p, g, b, lr, momentum: p - lr * (g + momentum * b)), "this is Nesterov's "
-              "step, which looks one step ahead. Here p moves by b itself.", specific=True),
-        Wrong("old-velocity", old_velocity, "p moves by the b of the step before: first b, then p.", specific=True),
+        Wrong("nesterov", rule(move=lambda p, g, b, lr, momentum: p - lr * (g + momentum * b)),
+              "this is Nesterov's step, which looks one step ahead, g + momentum * b. Here p moves by b itself: p - lr "
+              "* b.", specific=True),
+        Wrong("old-velocity", old_velocity, "p moves by the b of the step before. First the new b = momentum * b + "
+              "..., then p - lr * b.", specific=True),
         Wrong("no-momentum", rule(gather=lambda b, g, lr, momentum: g), "b forgets the past: momentum * b is missing."),
         Wrong("gradient-step", rule(move=lambda p, g, b, lr, momentum: p - lr * g), "b is kept and not used: p moves "
-              "by g. It must move by b.", specific=True),
-        Wrong("decoupled", rule(decay=lambda g, p, lr, weight_decay: (g, p * (1 - lr * weight_decay))), "the decay "
-              "goes straight to p, as in AdamW. Here it is part of the gradient, so b carries it on.", specific=True),
+              "by the gradient. It must move by b: p - lr * b.", specific=True),
+        Wrong("decoupled", rule(decay=lambda g, p, lr, weight_decay: (g, p * (1 - lr * weight_decay))),
+              "the decay goes straight to p, as in AdamW. Here it is part of the gradient, g + weight_decay * p, so b "
+              "carries it on.", specific=True),
         Wrong("no-decay", rule(decay=lambda g, p, lr, weight_decay: (g, p)), "weight_decay plays no part: add "
               "weight_decay * p to the gradient."),
-        Wrong("uphill", rule(move=lambda p, g, b, lr, momentum: p + lr * b), "the step goes uphill: subtract it.")),
+        Wrong("uphill", rule(move=lambda p, g, b, lr, momentum: p + lr * b), "the step goes uphill: take lr * b "
+              "away, p - lr * b.")),
     correct=(in_place, number_by_number),
     hints=(
         "Two lines: first what the velocity becomes, then where it carries p.",

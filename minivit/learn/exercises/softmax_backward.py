@@ -63,8 +63,9 @@ EXERCISE = Exercise(
               "probability in a row depends on every logit in it.", specific=True),
         Wrong("diagonal-only", lambda dy, y: y * (1 - y) * dy, "y * (1 - y) is the derivative of y_i by x_i alone, "
               "that of the sigmoid; the other x_j of the row change y_i too, by -y_i * y_j.", specific=True),
-        Wrong("sum-over-axis-0", lambda dy, y: y * (dy - np.sum(dy * y, axis=0, keepdims=True)), "the sum runs over "
-              "the wrong axis: softmax was taken along the last one, so the sum is along the last one too.",
+        Wrong("sum-over-axis-0", lambda dy, y: y * (dy - np.sum(dy * y, axis=0, keepdims=True)),
+              "the sum runs over the wrong axis: softmax was taken along the last one, so the sum is along the last "
+              "one too, axis=-1.",
               specific=True),
         Wrong("sum-over-everything", lambda dy, y: y * (dy - np.sum(dy * y)), "the sum runs over the whole array: "
               "each row is a softmax of its own, so it needs axis=-1, keepdims=True."),
@@ -73,7 +74,7 @@ EXERCISE = Exercise(
         Wrong("no-leading-y", lambda dy, y: dy - np.sum(dy * y, axis=-1, keepdims=True), "the factor y in front is "
               "missing: dx = y * (dy - ...). (Without it this is the gradient by log y.)", specific=True),
         Wrong("sign", lambda dy, y: -y * (dy - np.sum(dy * y, axis=-1, keepdims=True)), "the sign is wrong: dx = y * "
-              "(dy - sum(dy * y)), not y * (sum(dy * y) - dy)."),
+              "(dy - sum(dy * y)), not -y * (dy - sum(dy * y))."),
         Wrong("sum-of-dy", lambda dy, y: y * (dy - np.sum(dy, axis=-1, keepdims=True)), "the sum is of dy * y, not of "
               "dy alone: each dy_j arrives through its own y_j. (The sum of dy belongs to log-softmax.)",
               specific=True)),

@@ -59,7 +59,7 @@ EXERCISE = Exercise(
         Wrong("first-head-everywhere", lambda x, H: np.stack([x[:, :, :x.shape[2] // H]] * H, axis=1), "every head has "
               "the first K numbers: head h has those from h * K to (h + 1) * K.", specific=True),
         Wrong("heads-backwards", lambda x, H: split_heads(x, H)[:, ::-1], "the heads come in reverse: head 0 has the "
-              "first K numbers.")),
+              "first K numbers, so y[:, h] = the numbers of head h, with h and not H - 1 - h.")),
     correct=(
         lambda x, H: x.reshape(*x.shape[:2], H, -1).transpose(0, 2, 1, 3),
         lambda x, H: np.stack(np.split(x, H, axis=-1), axis=1),

@@ -80,21 +80,22 @@ EXERCISE = Exercise(
     properties=(Property("undoes the split", undoes_the_split),),
     wrong=(
         Wrong("no-transpose", without_transpose, "reshape alone does not exchange axes: in (B, H, N, K) the numbers of "
-              "one head lie together, in (B, N, H * K) those of one token. Transpose heads and tokens first.",
+              "one head lie together, in (B, N, H * K) those of one token. Exchange heads and tokens first, "
+              ".transpose(0, 2, 1, 3).",
               specific=True),
-        Wrong("heads-innermost", heads_innermost, "within a token, the numbers of a head must stay side by side: "
-              "(B, N, H, K), not (B, N, K, H), before the reshape.", specific=True),
+        Wrong("heads-innermost", heads_innermost, "within a token, the numbers of a head must stay side by side: (B, "
+              "N, H, K) before the reshape, so .transpose(0, 2, 1, 3); yours is (B, N, K, H).", specific=True),
         Wrong("parts-inside-heads", lambda dq, dk, dv: merged(np.concatenate([dq, dk, dv], axis=-1)), "each head has "
               "its own dq, dk, dv side by side here; qkv begins with the queries of all heads, then has all keys, then "
               "all values: merge the heads of each first, then join the three.", specific=True),
         Wrong("parts-innermost", parts_innermost, "dq, dk and dv take turns number by number here; qkv has three "
               "blocks of D numbers: np.concatenate along the last axis, where np.stack was used.", specific=True),
         Wrong("joined-along-tokens", joined_along_tokens, "the three were joined along the tokens, which then spill "
-              "into each other; they belong beside each other, along the last axis.", specific=True),
+              "into each other; they belong beside each other, along the last axis: axis=-1.", specific=True),
         Wrong("keys-first", lambda dq, dk, dv: split_heads_backward(dk, dq, dv), "dk comes first: the order in qkv is "
-              "queries, keys, values."),
+              "queries, keys, values, (dq, dk, dv)."),
         Wrong("values-first", lambda dq, dk, dv: split_heads_backward(dv, dk, dq), "dv comes first: the order in qkv "
-              "is queries, keys, values.")),
+              "is queries, keys, values, (dq, dk, dv).")),
     correct=(
         one_number_after_the_other,
         lambda dq, dk, dv: merged(np.concatenate([dq, dk, dv], axis=1)),

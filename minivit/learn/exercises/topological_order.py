@@ -159,8 +159,8 @@ EXERCISE = Exercise(
     probe=probe, float32=False, properties=(Property("the end is last", end_is_last),),
     wrong=(
         Wrong("no-memory", without_seen, "nodes are listed more than once: a node that is reached by several ways is "
-              "still one node. Remember those that you have seen. (In a deep graph this search would never end: the "
-              "number of ways doubles with every fork.)", specific=True),
+              "still one node. Remember those that you have seen, and go on only where node not in seen. (In a deep "
+              "graph this search would never end: the number of ways doubles with every fork.)", specific=True),
         Wrong("by-distance", nearest_first, "the nodes are ordered by their distance from the end. Where a short and "
               "a long way lead to the same node, it comes too late: it must be before *all* that it went into.",
               specific=True),
@@ -171,9 +171,9 @@ EXERCISE = Exercise(
               "way to it that is walked first finds it marked, and goes on without it. Mark it when it is taken from "
               "the stack.", specific=True),
         Wrong("backwards", lambda end: topological_order(end)[::-1], "the list is the wrong way round: parents come "
-              "first, the end comes last."),
-        Wrong("without-end", lambda end: topological_order(end)[:-1], "the end itself is missing: the walk back "
-              "starts from it.", specific=True),
+              "first, the end comes last. Return it without turning it round: no [::-1]."),
+        Wrong("without-end", lambda end: topological_order(end)[:-1], "the end itself is missing: the walk back starts "
+              "from it. Return all of the list, order and not order[:-1].", specific=True),
         Wrong("without-leaves", lambda end: [node for node in topological_order(end) if node.parents], "the leaves, "
               "nodes without parents, are missing: their gradients are the ones that are wanted.", specific=True)),
     correct=(depth_first, peel),

@@ -103,8 +103,9 @@ EXERCISE = Exercise(
               "(3, 1), not (3,). keepdims=True keeps them.", specific=True),
         Wrong("mean-for-sum", mean_for_sum, "you take the mean over the copies. Each moves the loss by its full "
               "gradient: they add up."),
-        Wrong("aligned-left", aligned_left, "shapes are lined up from the right: the axes that broadcasting adds are "
-              "the *first* ones, and you sum over the last.", specific=True),
+        Wrong("aligned-left", aligned_left, "shapes are lined up from the right: the axes that broadcasting added are "
+              "the *first* ones, range(added) with added = ndim - len(shape), and you sum over the last.",
+              specific=True),
         Wrong("sum-of-everything", whole_sum, "the whole gradient is summed into every place. A number gets the sum "
               "over its own copies, not over those of its neighbours.", specific=True)),
     correct=(by_axes, by_einsum),

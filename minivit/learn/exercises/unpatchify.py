@@ -79,23 +79,26 @@ EXERCISE = Exercise(
     properties=(Property("undoes patchify", undoes_patchify),),
     wrong=(
         Wrong("reshape-alone", lambda patches, P, S: patches.reshape(len(patches), -1, *S), "reshape alone puts "
-              "nothing in its place: it fills the rows of the image with one patch after the other.", specific=True),
+              "nothing in its place: it fills the rows of the image with one patch after the other. Patch n belongs at "
+              "images[:, :, top:top + P, left:left + P].", specific=True),
         Wrong("channels-last", laid("byxpqc", "bcypxq"), "the numbers in a patch are taken as (P, P, C); they are (C, "
               "P, P): all pixels of one channel, then all of the next.", specific=True),
         Wrong("column-by-column", laid("bxycpq", "bcypxq"), "the patches are laid column by column: patch 1 is to the "
-              "right of patch 0, not below it.", specific=True),
+              "right of patch 0, not below it, so gy, gx = divmod(n, Gx).", specific=True),
         Wrong("patches-transposed", laid("byxcqp", "bcypxq"), "each patch is transposed: its pixels are (C, py, px), "
-              "rows first.", specific=True),
-        Wrong("grid-exchanged", grid_exchanged, "rows and columns of the grid are exchanged: a row has Gx = Sx / P "
-              "patches. (With square images this is not seen.)", specific=True),
-        Wrong("square-grid", square_grid, "the grid is taken for a square, with a side of sqrt(N): take it from S, "
-              "which is given for this reason.", specific=True),
+              "rows first. patches[:, n].reshape(B, C, P, P) has them in order, without .swapaxes(2, 3) or .T.",
+              specific=True),
+        Wrong("grid-exchanged", grid_exchanged, "rows and columns of the grid are exchanged: S is (Sy, Sx), and a row "
+              "has Gx = Sx / P patches. (With square images this is not seen.)", specific=True),
+        Wrong("square-grid", square_grid, "the grid is taken for a square, with a side of sqrt(N): take (Sy, Sx) = "
+              "S, which is given for this reason.", specific=True),
         Wrong("axes-not-moved", laid("byxcpq", "bcyxpq"), "the rows of the patches are not woven together: a row of "
               "the image is a row of pixels from each patch beside another, so px belongs behind gx, and py before it.",
               specific=True),
-        Wrong("upside-down", lambda patches, P, S: unpatchify(patches, P, S)[:, :, ::-1],
-              "the image is upside down: patch 0 is at the top."),
-        Wrong("first-patch-everywhere", first_patch_everywhere, "the first patch is in all places.")),
+        Wrong("upside-down", lambda patches, P, S: unpatchify(patches, P, S)[:, :, ::-1], "the image is upside down, "
+              "[::-1]: patch 0 is at the top."),
+        Wrong("first-patch-everywhere", first_patch_everywhere, "the first patch is in all places: take patches[:, n], "
+              "not patches[:, 0].")),
     correct=(laid("byxcpq", "bcypxq"), pixel_by_pixel, row_after_row),
     hints=(
         "Where does patch n belong? Divide n by the number of patches in a row: what do the quotient and the remainder "

@@ -167,34 +167,39 @@ EXERCISE = Exercise(
               "tell where a patch is.", specific=True),
         Wrong("class-token-last", partial(variant, embed=class_token_last, read=lambda z, w: linear(
               layernorm(z, w, "norm")[:, -1], w, "head")), "the class token was put after the patches, so all "
-              "positions are off by one: it comes first.", specific=True),
-        Wrong("class-token-without-position", partial(variant, embed=class_token_without_position), "positions were "
-              "added to the patches alone: pos_embed has a row for the class token too, its first.", specific=True),
+              "positions are off by one: it comes first, [class_token, tokens], and is read as z[:, 0].",
+              specific=True),
+        Wrong("class-token-without-position", partial(variant, embed=class_token_without_position),
+              "positions were added to the patches alone: pos_embed has a row for the class token too, its first. "
+              "Concatenate, axis=1, and then + weights[\"pos_embed\"].", specific=True),
         Wrong("channels-last", partial(variant, embed=channels_last), "the numbers of a patch are in the order (Py, "
-              "Px, C): the weight is (D, C, Py, Px), so a patch is (C, Py, Px).", specific=True),
+              "Px, C): the weight is (D, C, Py, Px), so a patch is (C, Py, Px): .transpose(0, 2, 4, 1, 3, 5).",
+              specific=True),
         Wrong("column-by-column", partial(variant, embed=column_by_column), "the patches are counted column by column: "
-              "they are counted row by row, Gy before Gx.", specific=True),
+              "they are counted row by row, Gy before Gx: .transpose(0, 2, 4, 1, 3, 5).", specific=True),
         Wrong("no-scale", with_attention(scale=False), "the scores are not divided by sqrt(K)."),
         Wrong("softmax-over-queries", with_attention(axis=-2), "softmax runs over the queries: the weights of one "
               "query must add up to 1 over the keys, axis=-1."),
         Wrong("keys-before-queries", with_attention(names="kqv"), "queries and keys are exchanged: qkv has q first, "
-              "then k, then v."),
+              "then k, then v: q, k, v = ..."),
         Wrong("values-first", with_attention(names="vqk"), "the thirds of qkv were taken as v, q, k: they are q, k, "
-                                                           "v."),
+              "v = ..."),
         Wrong("heads-not-transposed", with_attention(split=False), "tokens and heads are mixed up: reshape to (B, N, "
               "heads, K) first, then transpose to (B, heads, N, K).", specific=True),
-        Wrong("one-head", partial(variant, block=lambda z, w, name, heads: block_of(z, w, name, 1)), "there is one "
-              "head: q, k and v must be cut into `heads` parts of width K = D / heads.", specific=True),
+        Wrong("one-head", partial(variant, block=lambda z, w, name, heads: block_of(z, w, name, 1)),
+              "it has one head, as with heads = 1: q, k and v must be cut into `heads` parts of width K = D // heads.",
+              specific=True),
         Wrong("no-projection", partial(variant, block=partial(block_of, project=False)), "attn.proj is missing: what "
               "the heads found goes through one more linear layer before it is added.", specific=True),
         Wrong("tanh-gelu", partial(variant, block=partial(block_of, act=tanh_gelu)), "this is the tanh form of GELU: "
               "with timm's weights it is the exact one, by erf."),
-        Wrong("relu", partial(variant, block=partial(block_of, act=lambda x: np.maximum(x, 0))), "the MLP has GELU "
-              "between its layers, not ReLU."),
+        Wrong("relu", partial(variant, block=partial(block_of, act=lambda x: np.maximum(x, 0))),
+              "the MLP has gelu(...) between its layers, not ReLU, the maximum with 0."),
         Wrong("post-norm", partial(variant, block=post_norm), "the norms of a block stand after the additions: in ViT "
-              "they stand before attention and before the MLP."),
+              "they stand before attention and before the MLP: layernorm(z, weights, ...norm1) goes into qkv, "
+              "layernorm(z, weights, ...norm2) into fc1, and z = z + linear(...) is all there is to each addition."),
         Wrong("no-skips", partial(variant, block=without_skips), "the blocks replace the stream where they should add "
-              "to it."),
+              "to it: z = z + linear(...), after attention and after the MLP."),
         Wrong("one-block", lambda images, weights, depth, heads: variant(images, weights, 1, heads), "only one block "
               "was run: there are `depth` of them.")),
     correct=(variant, image_by_image),

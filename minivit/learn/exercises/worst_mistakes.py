@@ -81,24 +81,27 @@ EXERCISE = Exercise(
     properties=(Property("height of the logits", height_of_logits), Property("no mistakes", no_mistakes)),
     wrong=(
         Wrong("least-sure-first", lambda *a: variant(*a, surest=False), "they are sorted the wrong way: np.argsort "
-              "goes from small to large, and the surest come first."),
+              "goes from small to large, and the surest come first, so sort by -p."),
         Wrong("numbers-among-mistakes", lambda *a: variant(*a, numbers=False), "these are places within the list of "
               "mistakes: look up there which images they are, mistakes[order].", specific=True),
         Wrong("right-ones-too", lambda *a: variant(*a, only=False), "images whose answers are right are among them: "
-              "select those where the answer is not the label first.", specific=True),
+              "first select those where p.argmax(axis=1) != labels.", specific=True),
         Wrong("by-logit", lambda *a: variant(*a, confidence=lambda logits, labels: logits.max(axis=1)), "they are "
               "sorted by their largest logit: logits of different images cannot be compared, only softmax makes them "
               "so.",
               specific=True),
-        Wrong("by-probability-of-label", lambda *a: variant(*a, confidence=lambda x, y: -of_label(x, y)), "they are "
-              "sorted by how little was left for the label (the loss): asked for is how much went to the answer.",
+        Wrong("by-probability-of-label", lambda *a: variant(*a, confidence=lambda x, y: -of_label(x, y)),
+              "they are sorted by how little was left for the label (the loss): asked for is how much went to the "
+              "answer, p.max(axis=1) of each.",
               specific=True),
         Wrong("by-margin", lambda *a: variant(*a, confidence=margin), "they are sorted by the distance from the "
-              "largest probability to the second: asked for is the largest itself.", specific=True),
+              "largest probability to the second: asked for is the largest itself, p.max(axis=1) and nothing less. No "
+              "np.sort of p is needed.", specific=True),
         Wrong("in-order-of-images", lambda logits, labels, n: np.flatnonzero(logits.argmax(axis=1) != labels)[:n],
-              "these are the first n mistakes there are: they have to be sorted by confidence.", specific=True),
+              "these are the first n mistakes there are: they have to be sorted by confidence first, "
+              "mistakes[order[:n]] with the order by np.argsort.", specific=True),
         Wrong("all-of-them", lambda logits, labels, n: variant(logits, labels, len(labels)), "all mistakes are "
-              "returned: keep the first n.")),
+              "returned: keep the first n, [:n].")),
     correct=(variant, by_masking),
     hints=(
         "Three steps: which images are mistakes, how sure was the model of each, sort. Which numbers does np.argsort "

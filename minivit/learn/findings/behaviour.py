@@ -141,5 +141,7 @@ def _moved(before, after):
 
 def _axes(mask):
     """In words, along which axes a mask is spread."""
-    spread = [f"axis {axis}" for axis, places in enumerate(np.nonzero(mask)) if mask.any() and np.ptp(places) > 0]
-    return f", along {listed(spread)}" if spread and mask.ndim > 1 else ""
+    if mask.ndim < 2 or not mask.any():
+        return ""
+    spread = [f"axis {axis}" for axis, places in enumerate(np.nonzero(mask)) if np.ptp(places) > 0]
+    return f", along {listed(spread)}" if spread else ""
