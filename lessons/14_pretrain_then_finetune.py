@@ -430,9 +430,9 @@ if not FAST:
 # %%
 longer = json.loads(kept("positions.json").read_text())
 print(f"{longer['command']}, {longer['date']}, {longer['cores']} cores, seeds {longer['seeds']}: {longer['about']}")
-grey = {name: np.mean([row[name] for row in longer["rows"]], axis=0) for name in found}
+grey = {name: np.mean([row[name] for row in longer["runs"]], axis=0) for name in found}
 claim("there too, for every seed: 2-D before 1-D before random", all(
-    row["2-D"][k] > row["1-D"][k] > row["random"][k] for row in longer["rows"] for k in (0, 1)))
+    row["2-D"][k] > row["1-D"][k] > row["random"][k] for row in longer["runs"] for k in (0, 1)))
 
 figure = Figure(figsize=(8, 3.6), layout="constrained")
 for axis, k, title in zip(figure.subplots(1, 2, sharey=True), (0, 1), ("before fine-tuning", "after one epoch")):
