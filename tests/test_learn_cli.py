@@ -325,11 +325,16 @@ def test_wrong_words_are_answered(refuses):
 def test_audit_prints_and_judges_its_figures(learn, folder, monkeypatch, changes, missed):
     figures = {"wrong_answers": 100, "caught": 100, "named": 95, "correct_variants": 50, "false_alarms": 0,
                "mutants": 100, "mutants_caught": 98, "mutants_diagnosed": 60, "median_seconds": 1, "max_seconds": 9}
-    monkeypatch.setattr("minivit.cli.learn.audit", lambda full: figures | {"full": full} | changes)
-    status, printed, _ = learn("audit", "--full", "--json", folder / "audit.json")
+    monkeypatch.setattr("minivit.cli.learn.audit",
+                        lambda slugs, full: figures | {"slugs": slugs, "full": full} | changes)
+    status, printed, _ = learn("audit", SLUG, "--full", "--json", folder / "audit.json")
     assert status == bool(missed) and "wrong_answers        100\n" in printed
     assert printed.endswith(f"not good enough: {', '.join(missed)}\n") == bool(missed)
-    assert json.loads((folder / "audit.json").read_text()) == figures | {"full": True} | changes
+    assert json.loads((folder / "audit.json").read_text()) == figures | {"slugs": [SLUG], "full": True} | changes
+
+
+def test_audit_of_an_exercise_that_there_is_not(refuses):
+    refuses("learn", "audit", "softmax_backwards", words=["'softmax_backwards'", "softmax_backward"])
 
 
 # Training with the learner's kernels

@@ -71,6 +71,7 @@ def add_arguments(parser):
                        "full, which takes minutes)")
     action("notebooks", book.notebooks, "make the notebooks in lessons/notebooks again, after a change of a lesson")
     measure = action("audit", _audit, "measure the checker: whether it catches wrong answers, and refuses no right one")
+    measure.add_argument("slugs", metavar="SLUG", nargs="*", help="exercises (default: all)")
     measure.add_argument("--full", action="store_true", help="with more seeds and more mutants; takes minutes")
     measure.add_argument("--json", metavar="FILE", help="write the figures to a file")
     for sub in (watch, hint, edit):
@@ -171,7 +172,7 @@ def _status(arguments, lab):
 
 
 def _audit(arguments, lab):
-    figures = audit(arguments.full)
+    figures = audit(arguments.slugs, arguments.full)
     for name, figure in figures.items():
         print(f"{name:<20} {figure}")
     if arguments.json:

@@ -1,6 +1,6 @@
 """Does the checker catch what is wrong, name it, and leave alone what is right? Measured on all exercises.
 
-- `audit(full)`: the figures, as a dictionary
+- `audit(chosen, full)`: the figures, as a dictionary
 
 wrong answers: those that the exercises list; "named" if the verdict carries their name, so no two may be alike.
 correct variants: other right answers; a false alarm is one that is refused, for any seed.
@@ -37,9 +37,14 @@ STRICT = 1e-9           # two functions whose results differ by less are the sam
 STRICT_CUDA = 1e-6      # in float32, where another order of adding up is another rounding
 
 
-def audit(full=False):
-    """The figures together of all exercises that can be checked here. full: more seeds and mutants of each."""
-    return summary({slug: audit_one(slug, full) for slug in slugs() if why_not_here(slug) is None})
+def audit(chosen=(), full=False):
+    """The figures together of the exercises with these slugs, or of all that can be checked here. full: more seeds and
+    mutants of each. Raises ValueError for a slug that there is not, and where one cannot be checked here."""
+    for slug in chosen:
+        exercise(slug)
+        if why_not_here(slug) is not None:
+            raise ValueError(f"{slug} cannot be checked here: {why_not_here(slug)}")
+    return summary({slug: audit_one(slug, full) for slug in chosen or slugs() if why_not_here(slug) is None})
 
 
 def summary(figures):
