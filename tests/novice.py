@@ -3,9 +3,8 @@
     python tests/novice.py                      # all exercises
     python tests/novice.py patchify gradcheck   # some
 
-A mistake is a file in the novice's folder: the solution with a part of it written otherwise (`mistakes.py`), or a text
-in CUDA. Of an exercise that has no rows in `mistakes.py`, those mistakes count that a machine makes by changing one
-thing in the solution.
+A mistake is a file in the novice's folder: the solution with a part of it written otherwise (`mistakes/`), or a text in
+CUDA.
 
 The novice checks the file and reads what is printed. It may compare its file with the solution in the places that the
 message names (`naming.py` says what that means), and there alone: it takes the solution's lines for its own and checks
@@ -23,11 +22,9 @@ from typing import NamedTuple
 from mistakes import MISTAKES
 from naming import Comparison, sentences
 
-from minivit.learn.audit import function_of, mutant_verdicts
 from minivit.learn.catalogue import exercise, slugs, solution_file, why_not_here
 from minivit.learn.check import judge
 from minivit.learn.examination import Examination
-from minivit.learn.mutate import mutants
 from minivit.learn.own import load
 from minivit.learn.progress import Lab
 from minivit.learn.sandbox import check_file
@@ -36,33 +33,17 @@ GOAL = 0.9
 
 
 def answers(slug):
-    """(Wrong, text of a file that holds it) of the named wrong answers of an exercise that there is a text for."""
-    file, rows = solution_file(slug), MISTAKES.get(slug, {})
-    solved = file.read_text(encoding="utf-8")
-    others = {} if file.suffix == ".cu" or rows else by_machine(slug, solved)
+    """(Wrong, text of a file that holds it) of the named wrong answers of an exercise."""
+    file = solution_file(slug)
     for wrong in exercise(slug).wrong:
         if file.suffix == ".cu":
             yield wrong, wrong.function.text
-        elif wrong.name in rows:
-            yield wrong, changed(solved, exercise(slug).function, rows[wrong.name])
-        elif wrong.name in others:
-            yield wrong, others[wrong.name]
-
-
-def by_machine(slug, solved):
-    """{name of a wrong answer: text}: solutions in which a machine changed one thing, where the checker knows it."""
-    checked, found = exercise(slug), {}
-    examination, names = Examination(checked, train=False), {wrong.name for wrong in checked.wrong}
-    for mutant in mutants(solved):
-        function = function_of(mutant, checked.function)
-        verdict = function and mutant_verdicts([examination], function)[0]
-        if verdict is not None and verdict.message in names:
-            found.setdefault(verdict.message, mutant.source)
-    return found
+        else:
+            yield wrong, changed(file.read_text(encoding="utf-8"), exercise(slug).function, MISTAKES[slug][wrong.name])
 
 
 def changed(text, name, mistake):
-    """The text of a solution with a mistake of `mistakes.py` in its function `name`."""
+    """The text of a solution with one of the `MISTAKES` in its function `name`."""
     if isinstance(mistake, str):
         function = next(node for node in ast.parse(text).body if getattr(node, "name", "") == name)
         lines = text.splitlines(keepends=True)
@@ -143,26 +124,19 @@ def practise(slug, folder):
 
 
 def main(chosen):
-    done, without = {}, []
+    done = {}
     with tempfile.TemporaryDirectory() as folder:
         for slug in chosen or [slug for slug in slugs() if why_not_here(slug) is None]:
-            found = practise(slug, folder)
-            if found[0]:
-                done[slug] = found
-            else:
-                without.append(slug)
-            for each in found[0]:
+            done[slug] = practise(slug, folder)
+            for each in done[slug][0]:
                 if not (each.named and each.reached and each.known):
                     print(f"{slug} {each.name}: named {each.named}, mended {each.reached}, known {each.known}\n"
                           f"{each.said}\n")
-    print(f"{'exercise':<24} {'answers':>8} {'texts':>6} {'known':>6} {'named':>6} {'mended':>7} {'hints':>6} "
-          f"{'control':>8}")
+    print(f"{'exercise':<24} {'mistakes':>8} {'known':>6} {'named':>6} {'mended':>7} {'hints':>6} {'control':>8}")
     for slug, (mistakes, others, of) in done.items():
-        print(f"{slug:<24} {len(exercise(slug).wrong):>8} {len(mistakes):>6} {sum(e.known for e in mistakes):>6} "
+        print(f"{slug:<24} {len(mistakes):>8} {sum(e.known for e in mistakes):>6} "
               f"{sum(e.named for e in mistakes):>6} {sum(e.reached for e in mistakes):>7} "
-              f"{sum(e.hints for e in mistakes):>6} {others / max(of, 1):>8.0%}")
-    if without:
-        print(f"without a text, and not counted: {', '.join(without)}")
+              f"{sum(e.hints for e in mistakes):>6} {others / of:>8.0%}")
     mistakes = [each for found, _, _ in done.values() for each in found]
     share = sum(each.named for each in mistakes) / len(mistakes)
     whole = sum(all(each.named for each in found) for found, _, _ in done.values()) / len(done)

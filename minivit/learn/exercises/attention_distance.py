@@ -109,13 +109,13 @@ EXERCISE = Exercise(
     properties=(Property("the neighbour on the right", neighbour_to_the_right),),
     wrong=(
         Wrong("in-patches", lambda maps, grid, patch, prefix: variant(maps, grid, (1, 1), prefix), "the distance is "
-              "counted in patches: one step down is Py pixels, one step to the right Px.", specific=True),
+              "counted in patches: one step down is patch[0] pixels, one step to the right patch[1].", specific=True),
         Wrong("pixels-exchanged", lambda maps, grid, patch, prefix: variant(maps, grid, patch[::-1], prefix),
               "Py and Px are exchanged: a step down the grid is patch[0] pixels, a step to the right patch[1].",
               specific=True),
-        Wrong("grid-exchanged", lambda maps, grid, patch, prefix: variant(maps, grid[::-1], patch, prefix),
-              "rows and columns of the grid are exchanged: patch i lies in row i // Gx and column i % Gx. (On a square "
-              "grid this is not seen.)", specific=True),
+        Wrong("grid-exchanged", lambda maps, grid, patch, prefix: variant(maps, grid[::-1], patch, prefix), "rows and "
+              "columns of the grid are exchanged: grid is (Gy, Gx), as np.indices(grid) expects it, and patch i lies "
+              "in row i // Gx and column i % Gx. (On a square grid this is not seen.)", specific=True),
         Wrong("prefix-at-the-end", partial(variant, first=0), "the tokens that are no patches were cut off at the end: "
               "they stand in front, so patches are maps[..., prefix:, prefix:].", specific=True),
         Wrong("one-token-cut-off", partial(variant, first=1), "one token was cut off in front, whatever prefix says: a "
@@ -124,21 +124,23 @@ EXERCISE = Exercise(
               "patch's attention goes to the tokens that were left out, and a head that looks at the class token would "
               "seem to look near.", specific=True),
         Wrong("all-tokens", all_tokens, "the tokens that are no patches are in it, at a distance of 0: they have no "
-              "place, so they are left out, as rows and as columns.", specific=True),
+              "place, so they are left out, as rows and as columns: maps[..., prefix:, prefix:].", specific=True),
         Wrong("columns", partial(variant, axis=-2), "the sums run over the patches that attend, where they must run "
-              "over those that are attended to, the last axis.", specific=True),
-        Wrong("squared", partial(variant, norm=lambda y, x: y ** 2 + x ** 2), "the distances are squared: the square "
-              "root is missing."),
+              "over those that are attended to, the last axis, axis=-1.", specific=True),
+        Wrong("squared", partial(variant, norm=lambda y, x: y ** 2 + x ** 2), "the distances are squared: the root is "
+              "missing, np.sqrt."),
         Wrong("blockwise", partial(variant, norm=lambda y, x: abs(y) + abs(x)), "rows and columns were added up, as a "
-              "taxi drives: the distance is that of the straight line, the root of the sum of squares."),
+              "taxi drives: the distance is that of the straight line, np.sqrt of the sum of squares."),
         Wrong("most-attended-alone", partial(variant, weigh=to_the_most_attended), "this is the distance to the patch "
-              "that gets most: every patch counts, by its weight.", specific=True),
+              "that gets most (max): every patch counts, by its weight.", specific=True),
         Wrong("not-weighted", partial(variant, weigh=np.ones_like), "attention does not enter: this is the mean "
-              "distance of all patches, where a head comes to that attends to all alike.", specific=True),
+              "distance of all patches, where a head comes to that attends to all alike. The weights are those of the "
+              "maps, a = maps[...].", specific=True),
         Wrong("of-the-mean-map", of_the_mean_map, "the maps of the images were averaged first: the weights of each "
               "patch in each image are made whole by themselves, and the mean comes after.", specific=True),
-        Wrong("summed-over-patches", lambda maps, grid, *rest: variant(maps, grid, *rest) * grid[0] * grid[1],
-              "the patches' distances were summed, where their mean belongs.")),
+        Wrong("summed-over-patches", lambda maps, grid, *rest: variant(maps, grid, *rest) * grid[0] * grid[1], "the "
+              "patches' distances were summed, where their mean belongs: np.mean over images and patches, axis=(1, "
+              "3).")),
     correct=(
         image_by_image, variant,
         lambda maps, grid, patch, prefix: minivits(list(maps), grid, patch, prefix)),

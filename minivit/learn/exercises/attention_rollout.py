@@ -135,30 +135,32 @@ EXERCISE = Exercise(
               "keepdims=True keeps it a column. (With the mean all sums are 2, and nothing is seen: a published tool "
               "has had this bug for years.)", specific=True),
         Wrong("columns-normalised", partial(variant, mix=columns_normalised), "the columns add up to 1 where the rows "
-              "must: row n says how token n is mixed, so divide by the sum along the last axis.", specific=True),
-        Wrong("no-identity", partial(variant, mix=normalised), "the identity is missing: A + I, for the residual "
-              "stream, by which each token keeps itself.", specific=True),
-        Wrong("not-normalised", partial(variant, mix=lambda A: A + np.eye(A.shape[-1])), "A + I was not divided by "
-              "its row sums: they are 2 with the mean, so R grows to 2^L.", specific=True),
-        Wrong("identity-after-normalising", partial(variant, mix=lambda A: normalised(A) + np.eye(A.shape[-1])),
-              "the rows were divided by their sums before the identity was added: first A + I, then divide.",
+              "must: row n says how token n is mixed, so divide by the sum along the last axis, axis=-1.",
+              specific=True),
+        Wrong("no-identity", partial(variant, mix=normalised), "the identity is missing: A + np.eye(N), for the "
+              "residual stream, by which each token keeps itself.", specific=True),
+        Wrong("not-normalised", partial(variant, mix=lambda A: A + np.eye(A.shape[-1])), "A + I was not divided by its "
+              "row sums, np.sum(A, axis=-1, keepdims=True): they are 2 with the mean, so R grows to 2^L.",
+              specific=True),
+        Wrong("identity-after-normalising", partial(variant, mix=lambda A: normalised(A) + np.eye(A.shape[-1])), "the "
+              "rows were divided by their sums before the identity was added: first A + np.eye(N), then divide.",
               specific=True),
         Wrong("halved-for-normalised", partial(variant, mix=lambda A: (A + np.eye(A.shape[-1])) / 2), "A + I was "
               "halved: that is the row sum with the mean alone. The max of heads adds up to more than 1, the min to "
               "less; divide by the sums.", specific=True),
         Wrong("normalised-once", normalised_once, "the rows were divided by their sums once, at the end: each block's "
-              "A + I has to be, before it is multiplied.", specific=True),
-        Wrong("reverse-order", partial(variant, combine=downwards), "the blocks are multiplied in the wrong order: R "
-              "= M R. What is in a token after a block is a mix of what was in the tokens before it, so the later "
+              "A + I has to be, before it is multiplied: A / np.sum(A, axis=-1, keepdims=True).", specific=True),
+        Wrong("reverse-order", partial(variant, combine=downwards), "the blocks are multiplied in the wrong order: R = "
+              "M @ R. What is in a token after a block is a mix of what was in the tokens before it, so the later "
               "block stands on the left.", specific=True),
         Wrong("heads-summed", partial(variant, fusions=FUSIONS | {"mean": np.sum}), "the heads were summed where "
               "their mean belongs: H heads would weigh H times as much as the residual stream."),
         Wrong("each-head-alone", each_head_alone, "each head was rolled out by itself, and the results were fused: "
               "heads meet after every block, so fuse their maps first, and multiply then.", specific=True),
-        Wrong("last-block-alone", partial(variant, combine=lambda M: M[-1]), "this is the last block alone: multiply "
-              "those of all blocks."),
+        Wrong("last-block-alone", partial(variant, combine=lambda M: M[-1]), "this is the last block alone, maps[-1]: "
+              "multiply those of all blocks."),
         Wrong("mean-of-blocks", partial(variant, combine=lambda M: M.mean(axis=0)), "the blocks were averaged: what "
-              "comes after one another is multiplied, R = M R.", specific=True),
+              "comes after one another is multiplied, R = M @ R.", specific=True),
         Wrong("always-the-mean", lambda maps, fusion: variant(maps, "mean"), "fusion is not looked at: the mean was "
               "taken for \"max\" and \"min\" too.")),
     correct=(

@@ -114,9 +114,10 @@ EXERCISE = Exercise(
               "1 / W. An image of a small part then counts more than one of a large part: weigh each by its images, "
               "sizes[r] / sum(sizes).", specific=True),
         Wrong("sum", weighted(lambda sizes: [1] * len(sizes)), "the gradients are added up, but each is that of a "
-              "mean: W workers would take steps W times as long. Weigh each by sizes[r] / sum(sizes).", specific=True),
-        Wrong("not-divided", weighted(lambda sizes: sizes), "the weights are sizes[r], which makes the gradient of "
-              "the sum over all images: divide by their number, sum(sizes).", specific=True),
+              "mean: W workers would take steps W times as long. Weigh each by its share of the images, size / B.",
+              specific=True),
+        Wrong("not-divided", weighted(lambda sizes: sizes), "the weights are sizes[r], which makes the gradient of the "
+              "sum over all images: divide by their number, size / B.", specific=True),
         Wrong("divided-by-workers", weighted(lambda sizes: [size / len(sizes) for size in sizes]), "the sum with "
               "weights sizes[r] is divided by the number of workers: divide by the number of images, sum(sizes).",
               specific=True),
@@ -124,11 +125,14 @@ EXERCISE = Exercise(
               "sizes[r] / sum(sizes) already add up to 1; dividing by the number of workers again makes the step W "
               "times too short.", specific=True),
         Wrong("weights-upside-down", weighted(lambda sizes: shares([1 / size for size in sizes])), "small parts count "
-              "more than large ones: the weight of a part grows with its images.", specific=True),
+              "more than large ones, like 1 / size: the weight of a part grows with its images, size / B.",
+              specific=True),
         Wrong("last-worker-lost", lambda gradients, sizes: weighted(shares)(gradients[:-1] or gradients, sizes[:-1] or
-              sizes), "the last worker is left out.", specific=True),
-        Wrong("first-worker-only", lambda gradients, sizes: list(gradients[0]), "this is the gradient of the first "
-              "worker alone: the others have computed theirs for nothing.", specific=True),
+              sizes), "the last worker is left out: look for [:-1], or for a range that is one too short.",
+              specific=True),
+        Wrong("first-worker-only", lambda gradients, sizes: list(gradients[0]), "this is gradients[0], the gradient of "
+              "the first worker alone: the others have computed theirs for nothing. Go over zip(gradients, sizes).",
+              specific=True),
         Wrong("two-by-two", two_by_two, "each gradient is averaged with the mean of those before it, (a + b) / 2: the "
               "last worker then has half of all weight, the one before it a quarter.", specific=True),
         Wrong("by-largest", weighted(lambda sizes: [size / max(sizes) for size in sizes]), "the weights are sizes[r] "
@@ -136,7 +140,7 @@ EXERCISE = Exercise(
         Wrong("mean-over-parameter", all_parameters_alike, "the mean runs over the numbers of a parameter as well: "
               "every number keeps its own place, only workers are averaged."),
         Wrong("nan-of-the-idle", weighted(shares, idle=True), "a worker without images has the weight 0, but its "
-              "gradients are nan, and 0 * nan is nan: leave it out.", specific=True)),
+              "gradients are nan, and 0 * nan is nan: leave it out (if size > 0).", specific=True)),
     correct=(flat, pair_by_pair),
     hints=(
         "Write the mean over all B images as a sum over workers. What stands in front of each worker's mean?",

@@ -117,26 +117,28 @@ EXERCISE = Exercise(
         Wrong("by-value", by_value, "single numbers are clipped, to -max_norm ... max_norm. That changes the direction "
               "too, and bounds no norm. Multiply all by one factor.", specific=True),
         Wrong("sum-of-norms", rule(norm_of=lambda gradients: sum(float(np.linalg.norm(g)) for g in gradients)), "the "
-              "norms of the gradients are added up. Lengths at right angles add as in Pythagoras' theorem: add their "
-              "squares, then take the root.", specific=True),
+              "norms of the gradients are added up. Lengths at right angles add as in Pythagoras' theorem: add all "
+              "squares first, then take one root, sqrt(sum of squares).", specific=True),
         Wrong("scales-up", rule(clip=lambda norm, max_norm: max_norm / norm if norm else 1.0), "short gradients are "
               "made longer, up to max_norm. Near a minimum that throws the model out again: the factor is 1 at most.",
               specific=True),
         Wrong("to-length-one", rule(clip=lambda norm, max_norm: 1 / norm if norm > max_norm else 1.0), "gradients that "
               "are too long get the norm 1. They must get max_norm."),
         Wrong("no-root", rule(norm_of=lambda gradients: sum(float(np.vdot(g, g)) for g in gradients)), "this is the "
-              "square of the norm: the root is missing."),
+              "square of the norm: take its root, math.sqrt."),
         Wrong("largest-number", rule(norm_of=lambda gradients: max(float(np.abs(g).max()) for g in gradients)), "this "
-              "is the largest number, not the norm."),
+              "is the largest number, max(...). The norm is the root of the sum of all squares, math.sqrt(sum(...))."),
         Wrong("largest-norm", rule(norm_of=lambda gradients: max(float(np.linalg.norm(g)) for g in gradients)), "this "
-              "is the norm of the longest gradient alone. All of them together are one vector.", specific=True),
+              "is the norm of the longest gradient alone, max(...). All of them together are one vector: add up their "
+              "squares, then take one root.", specific=True),
         Wrong("mean-square", rule(norm_of=lambda gradients: math.sqrt(
               sum(float(np.vdot(g, g)) for g in gradients) / sum(g.size for g in gradients))), "this is the root of "
               "the *mean* square; the norm has the sum of all squares."),
         Wrong("sum-of-magnitudes", rule(norm_of=lambda gradients: float(sum(np.abs(g).sum() for g in gradients))),
-              "this adds up magnitudes; the norm is the root of the sum of squares."),
-        Wrong("norm-afterwards", norm_afterwards, "the norm that is returned is that of the clipped gradients, which "
-              "says nothing new. What one wants to see in a log is the norm before.", specific=True),
+              "this adds up magnitudes, np.abs; the norm is the root of the sum of squares, math.sqrt(sum(...))."),
+        Wrong("norm-afterwards", norm_afterwards, "the norm that is returned is that of the clipped gradients, as by a "
+              "second math.sqrt(...): it says nothing new. What one wants to see in a log is the norm before.",
+              specific=True),
         Wrong("not-in-place", names_only, "the gradients are as long as before. `g = g * factor` makes a new array and "
               "gives it the name g; the list still holds the old one. Write `g *= factor`.", specific=True)),
     correct=(with_a_small_number, number_by_number),

@@ -160,25 +160,26 @@ EXERCISE = Exercise(
     properties=(Property("two tokens that are alike", alike),),
     wrong=(
         Wrong("position-of-the-class-token", partial(variant, embed=partial(embedded, positions=without_first_row)),
-              "the distillation token was given the class token's position: it has one of its own, row 1 of pos_embed.",
-              specific=True),
+              "the distillation token was given the class token's position, as by the rows [0, 0, 2, ...] of "
+              "pos_embed: it has one of its own, row 1.", specific=True),
         Wrong("no-position-of-its-own", partial(variant, embed=partial(embedded, positions=without_second_position)),
               "the distillation token has no position: pos_embed has 2 + Gy * Gx rows, and row 1 is its own.",
               specific=True),
         Wrong("positions-of-patches-alone", partial(variant, embed=partial(embedded, positions=patches_alone)),
-              "positions were added to the patches alone: class token and distillation token have the first two rows "
-              "of pos_embed.", specific=True),
+              "positions were added to the patches alone, those from [:, 2:]: class token and distillation token have "
+              "the first two rows of pos_embed.", specific=True),
         Wrong("no-positions", partial(variant, embed=partial(embedded, positions=np.zeros_like)), "pos_embed is not "
               "added: the model could not tell where a patch is."),
-        Wrong("tokens-exchanged", partial(variant, embed=partial(embedded, names=("dist_token", "cls_token"))),
-              "the distillation token was put before the class token: the order is class, distillation, patches.",
+        Wrong("tokens-exchanged", partial(variant, embed=partial(embedded, names=("dist_token", "cls_token"))), "the "
+              "distillation token was put before the class token: the order is cls_token, dist_token, patches.",
               specific=True),
         Wrong("distillation-token-last", partial(variant, embed=distillation_token_last, read=partial(both_tokens,
                                                                                                       second=-1)),
               "the distillation token was put behind the patches, so all their positions are off by one: it comes "
-              "second. (Some libraries do put it last; published weights then do not fit.)", specific=True),
+              "second, z[:, 1], and the patches last, np.concatenate(... + [tokens], axis=1). (Some libraries do put "
+              "it last; published weights then do not fit.)", specific=True),
         Wrong("heads-exchanged", partial(variant, read=partial(both_tokens, first=1, second=0)), "the heads read each "
-              "other's token: `head` reads token 0, `head_dist` token 1.", specific=True),
+              "other's token: `head` reads z[:, 0], `head_dist` z[:, 1].", specific=True),
         Wrong("one-head-for-both", partial(variant, read=partial(both_tokens, heads=("head", "head"))), "one head "
               "reads both tokens: the distillation token has a head of its own, head_dist.", specific=True),
         Wrong("one-token-for-both", partial(variant, read=partial(both_tokens, second=0)), "both heads read the class "
@@ -189,19 +190,19 @@ EXERCISE = Exercise(
               "missing: both heads read LN(z)."),
         Wrong("mean-before-the-norm", mean_before_the_norm, "the answer comes from the mean of the two tokens: each "
               "goes through the layer norm and its own head, and then the logits are averaged.", specific=True),
-        Wrong("answer-of-the-class-head", partial(variant, answer=lambda of_class, of_teacher: of_class.copy()),
-              "the answer is the class head's alone: it is the mean of both heads, which know more together.",
-              specific=True),
+        Wrong("answer-of-the-class-head", partial(variant, answer=lambda of_class, of_teacher: of_class.copy()), "the "
+              "answer is the class head's alone: it is the mean of both heads, which know more together, (of_class + "
+              "of_teacher) / 2.", specific=True),
         Wrong("answer-of-the-distillation-head", partial(variant, answer=lambda of_class, of_teacher:
-                                                         of_teacher.copy()),
-              "the answer is the distillation head's alone: it is the mean of both heads.", specific=True),
-        Wrong("sum-of-logits", partial(variant, answer=np.add), "the logits are added: their mean was asked for. (The "
-              "largest stays the largest, but the probabilities become too sure.)", specific=True),
+                                                         of_teacher.copy()), "the answer is the distillation head's "
+              "alone: it is the mean of both heads, (of_class + of_teacher) / 2.", specific=True),
+        Wrong("sum-of-logits", partial(variant, answer=np.add), "the logits are added: their mean was asked for, the "
+              "sum / 2. (The largest stays the largest, but the probabilities become too sure.)", specific=True),
         Wrong("mean-of-probabilities", partial(variant, answer=mean_of_probabilities), "these are averaged "
-              "probabilities, as the paper's text has it: its code, and this exercise, average the logits.",
-              specific=True),
+              "probabilities, softmax(of_class) and so on, as the paper's text has it: its code, and this exercise, "
+              "average the logits.", specific=True),
         Wrong("two-passes", two_passes, "each token went through the blocks without the other: there is one pass, in "
-              "which they also attend to each other.", specific=True),
+              "which they also attend to each other, and at its end they are z[:, 0] and z[:, 1].", specific=True),
         Wrong("one-block", lambda images, weights, depth, heads: variant(images, weights, 1, heads), "only one block "
               "was run: there are `depth` of them.")),
     correct=(variant, image_by_image, filled_in),

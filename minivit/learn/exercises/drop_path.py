@@ -113,16 +113,16 @@ EXERCISE = Exercise(
         Wrong("divided-by-p", rule(kept=lambda x, mask, p: x * mask / p), "kept images are divided by p, the share "
               "that is dropped. Divide by the share that is kept, 1 - p."),
         Wrong("multiplied", rule(kept=lambda x, mask, p: x * mask * (1 - p)), "kept images are multiplied by 1 - p. "
-              "Divide: the few that are left must stand in for all."),
+              "Divide, x / (1 - p): the few that are left must stand in for all."),
         Wrong("dropped-for-kept", rule(keep=lambda uniform, p: uniform < p), "the wrong images are kept: those with "
               "uniform < p are dropped."),
         Wrong("other-end", rule(keep=lambda uniform, p: uniform < 1 - p), "the share is right, and the images are "
               "others: dropped are those with uniform < p, kept those with uniform >= p."),
         Wrong("whole-batch", rule(keep=lambda uniform, p: np.broadcast_to(uniform[0] >= p, len(uniform))), "the first "
-              "random number decides for the whole batch. Each image has one of its own.", specific=True),
+              "random number, uniform[0], decides for the whole batch. Each image has one of its own.", specific=True),
         Wrong("identity-for-dropped", rule(kept=lambda x, mask, p: np.where(mask, x / (1 - p), x)), "dropped images "
-              "keep x. But x is what the branch adds; dropped, it adds 0, and the image passes by on the residual.",
-              specific=True),
+              "keep x. But x is what the branch adds: of the two values (x / (1 - p), 0) a dropped image gets the 0, "
+              "and the image passes by on the residual.", specific=True),
         Wrong("share-in-this-batch", rule(kept=lambda x, mask, p: x * mask / mask.mean()), "you divide by the share "
               "that happened to be kept in this batch. Then what one image gives depends on the luck of the others, "
               "and a batch of which all were dropped divides by 0. Divide by 1 - p.", specific=True)),
@@ -134,6 +134,6 @@ EXERCISE = Exercise(
         "If not training, return x. Else a mask uniform >= p, reshaped to one number for each image and axes of "
         "length 1; x times the mask, divided by what share is kept."),
     why="Divided by 1 - p, the branch gives in training on average what it gives in evaluation: p * 0 + (1 - p) * x / "
-        "(1 - p) = x. In a ViT of 12 blocks p grows from 0 in the first to 0.1 in the last, say; each image then "
-        "trains one of 2^22 networks that share their weights. Dropping per image, not per number, lets a program skip "
-        "the computing; with masks, as here, it is computed and thrown away.")
+        "(1 - p) = x. In a ViT of 12 blocks p grows from 0 in the first to 0.1 in the last, say; the other 11 have two "
+        "branches each, and an image trains one of 2^22 networks that share their weights. Dropping per image, not per "
+        "number, lets a program skip the computing; with masks, as here, it is computed and thrown away.")

@@ -97,22 +97,22 @@ EXERCISE = Exercise(
         Wrong("not-centred", partial(variant, centre=lambda rows: rows), "the mean filter was not subtracted: the "
               "first component is then little else than that mean.", specific=True),
         Wrong("each-filter-centred", partial(variant, centre=lambda rows: rows - rows.mean(axis=1, keepdims=True)),
-              "each filter's own mean was subtracted: subtract the mean *over* the filters, axis 0, place by place.",
+              "each filter's own mean was subtracted: subtract the mean *over* the filters, axis=0, place by place.",
               specific=True),
         Wrong("one-mean-for-all", partial(variant, centre=lambda rows: rows - rows.mean()), "one number was "
               "subtracted, the mean of everything: each place has a mean of its own, axis 0.", specific=True),
         Wrong("standardised", partial(variant, centre=lambda rows: (rows - rows.mean(axis=0)) / rows.std(axis=0)),
-              "the places were also divided by their standard deviation: these are components of the correlation, and "
-              "a place where filters hardly differ weighs as much as any.", specific=True),
+              "the places were also divided by their standard deviation, np.std: these are components of the "
+              "correlation, and a place where filters hardly differ weighs as much as any.", specific=True),
         Wrong("rows-of-eigh", partial(by_covariance, vectors=lambda columns: columns), "np.linalg.eigh has the "
               "components in its columns, and these are rows: transpose first. (np.linalg.svd's third result has them "
               "in its rows.)", specific=True),
         Wrong("smallest-first", partial(by_covariance, order=slice(None)), "the components come with the smallest "
               "variance first, as np.linalg.eigh gives them: turn them round.", specific=True),
         Wrong("shares-not-squared", partial(variant, power=1), "the shares are of s: the variance along a component is "
-              "proportional to s squared.", specific=True),
+              "proportional to s ** 2.", specific=True),
         Wrong("shares-of-those-shown", partial(variant, of="shown"), "the shares add up to 1 over the components that "
-              "are returned: divide by the variance of all.", specific=True),
+              "are returned: divide by the variance of all, np.sum(s ** 2).", specific=True),
         Wrong("signs-as-they-come", partial(variant, oriented=lambda c, s: c), "the signs are those that the "
               "decomposition happens to give, which differ from one library to another: make the number of each "
               "component that is largest by size positive."),

@@ -114,18 +114,19 @@ EXERCISE = Exercise(
     solution=hard_distill_loss, oracle=oracle, cases=cases, outputs=("loss", "dclass", "ddist"), extreme=extreme,
     numeric=numeric, properties=(Property("only the teacher's choice counts", only_the_choice_counts),),
     wrong=(
-        Wrong("no-half", lambda *a: variant(*a, weights=(1.0, 1.0)), "the factor 1/2 is missing: label and teacher "
-              "have half of the loss each, so that it is no larger than one cross-entropy.", specific=True),
+        Wrong("no-half", lambda *a: variant(*a, weights=(1.0, 1.0)), "the factor 1/2 is missing, so divide by 2 * B: "
+              "label and teacher have half of the loss each, so that it is no larger than one cross-entropy.",
+              specific=True),
         Wrong("half-in-the-loss-alone", lambda *a: variant(*a, gradients=(1.0, 1.0)), "the gradients lack the factor "
-              "1/2 that stands in the loss.", specific=True),
+              "1/2 that stands in the loss: divide them by 2 * B as well.", specific=True),
         Wrong("half-for-the-teacher-alone", lambda *a: variant(*a, weights=(1.0, 0.5)), "the labels' part has its full "
-              "weight: both parts have 1/2.", specific=True),
+              "weight: both parts have 1/2, and so dclass is divided by 2 * B.", specific=True),
         Wrong("soft-teacher", answering(lambda teacher, of_class, of_teacher: softmax(teacher)), "the distillation "
               "head learns the teacher's probabilities: that is soft distillation with T = 1. Hard means its choice, "
               "the argmax, and nothing of how sure it was.", specific=True),
         Wrong("heads-exchanged", lambda *a: variant(*a, of_head=lambda right, answers: (answers, right)), "the class "
-              "head learns from the teacher and the distillation head from the labels: it is the other way round.",
-              specific=True),
+              "head learns from the teacher and the distillation head from the labels: of_class goes with labels, "
+              "of_teacher with answers.", specific=True),
         Wrong("labels-for-both", lambda *a: variant(*a, of_head=lambda right, answers: (right, right)), "both heads "
               "learn the labels, and the teacher plays no part.", specific=True),
         Wrong("teacher-for-both", lambda *a: variant(*a, of_head=lambda right, answers: (answers, answers)), "both "
@@ -139,15 +140,16 @@ EXERCISE = Exercise(
         Wrong("least-likely", answering(lambda teacher, of_class, of_teacher: one_hot(teacher.argmin(axis=1),
                                                                                       teacher)), "this is the class "
               "that the teacher finds least likely: argmax, not argmin."),
-        Wrong("loss-of-averaged-logits", of_averaged_logits, "the heads were averaged before the loss: that is for "
-              "answering. In training each head has a loss of its own, or they would learn the same.", specific=True),
-        Wrong("gradients-exchanged", exchanged, "the gradients are returned in the wrong order: loss, dclass, ddist."),
+        Wrong("loss-of-averaged-logits", of_averaged_logits, "the heads were averaged before the loss, (of_class + "
+              "of_teacher) / 2: that is for answering. In training each head has a loss of its own, or they would "
+              "learn the same.", specific=True),
+        Wrong("gradients-exchanged", exchanged, "the gradients come in the wrong order: return loss, dclass, ddist."),
         Wrong("no-mean", lambda *a: variant(*a, images=1), "this is the sum over the images: divide loss and gradients "
               "by B."),
         Wrong("mean-over-all", lambda *a: variant(*a, images=a[0].size), "you divide by B * Y: cross-entropy is a mean "
               "over images, and a sum over classes."),
-        Wrong("sign", against, "the sign of the gradients is wrong: they point to where the loss grows, softmax less "
-              "target.")),
+        Wrong("sign", against, "the sign of the gradients is wrong: they point to where the loss grows, "
+              "softmax(of_class) - target.")),
     correct=(variant, image_by_image),
     hints=(
         "It is cross-entropy twice, with different logits and different classes. Which logits meet which classes?",

@@ -92,29 +92,30 @@ EXERCISE = Exercise(
     properties=(Property("places are tokens", places_are_tokens),),
     wrong=(
         Wrong("reshape-alone", lambda *a: variant(*a, cut=torn), "reshape alone makes no tokens: in memory the numbers "
-              "lie channel after channel, so a row of (B, N, C) would hold neighbouring places of one channel. The "
-              "channels must become the last axis first.", specific=True),
-        Wrong("column-by-column", lambda *a: variant(*a, order="bcyx->bxyc"), "the tokens come column by column, so "
-              "the grid is exchanged: the first row of places comes first, from left to right.", specific=True),
-        Wrong("pooled", lambda *a: variant(*a, cut=pooled), "the features were averaged over the map, so all tokens "
-              "are the same: each place is a token of its own.", specific=True),
+              "lie channel after channel, so a row of (B, N, C) would hold neighbouring places of one channel. Make "
+              "the channels the last axis first, by transpose.", specific=True),
+        Wrong("column-by-column", lambda *a: variant(*a, order="bcyx->bxyc"), "the tokens come column by column, as by "
+              "the axes (0, 3, 2, 1). The first row of places comes first, from left to right: (0, 2, 3, 1).",
+              specific=True),
+        Wrong("pooled", lambda *a: variant(*a, cut=pooled), "the features were averaged over the map, by mean, so all "
+              "tokens are the same: each place is a token of its own.", specific=True),
         Wrong("no-bias", lambda features, E, bias, *a: variant(features, E, 0 * bias, *a), "the bias is missing: the "
               "linear map is E times the features of a place, plus bias."),
         Wrong("bias-for-the-class-token", bias_for_class, "the bias was added to the class token too: that is no "
               "feature, and does not go through the linear map.", specific=True),
         Wrong("class-token-last", lambda *a: variant(*a, last=True), "the class token stands at the end: it is token "
-              "0, before the places."),
+              "0, so it comes first in np.concatenate, [x_class, tokens]."),
         Wrong("no-positions", lambda *a: variant(*a, given=lambda positions, _: 0 * positions), "the positions are "
               "missing: a hybrid has them like a ViT."),
         Wrong("no-position-for-the-class-token", lambda *a: variant(*a, given=none_for_class), "the class token got no "
               "position: positions has 1 + N rows, and row 0 is its own."),
         Wrong("positions-one-off", lambda *a: variant(*a, given=lambda positions, _: np.roll(positions, 1, axis=0)),
-              "every token has the position of the one before it: row 0 belongs to the class token, row 1 + n to place "
-              "n."),
+              "every token has the position of the one before it. Row 0 belongs to the class token, row 1 + n to place "
+              "n: the tokens, class token in front, + positions as they are."),
         Wrong("positions-by-columns", lambda *a: variant(*a, given=by_columns), "tokens and positions are numbered "
               "differently: the tokens row by row, the positions column by column.", specific=True),
         Wrong("map-upside-down", lambda features, *a: variant(features[:, :, ::-1], *a), "the rows of the map come "
-              "from the bottom up: row 0 is the top one, and comes first.")),
+              "from the bottom up, as by [:, :, ::-1]: row 0 is the top one, and comes first.")),
     correct=(variant, place_by_place, channels_first),
     hints=(
         "What is one token here? Write down which of the B * C * Gy * Gx numbers it is made of, and where they lie in "

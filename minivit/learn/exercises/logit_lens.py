@@ -128,27 +128,27 @@ EXERCISE = Exercise(
         Wrong("norm-of-all-tokens", partial(variant, norm=norm_of_all_tokens), "mean and variance were taken over all "
               "tokens of an image: a layer norm normalises each token by itself.", specific=True),
         Wrong("head-dist-not-read", partial(variant, join=lambda first, *rest: first), "only the class token was read: "
-              "a distilled DeiT has a second head, for token 1, and its answer is the mean of both.", specific=True),
+              "a distilled DeiT has a second head, head_dist, for token 1, and its answer is the mean of both.",
+              specific=True),
         Wrong("heads-added", partial(variant, join=lambda first, second, *rest: first + second), "the logits of the "
-              "two heads were added: their mean is asked for, half of that. Twice the logits make a model surer than "
-              "it is.", specific=True),
+              "two heads were added: their mean is asked for, the sum / 2. Twice the logits make a model surer than it "
+              "is.", specific=True),
         Wrong("probabilities-averaged", mean_of_probabilities, "each head had a softmax of its own, and the "
               "probabilities were averaged: average the logits, then one softmax.", specific=True),
         Wrong("both-heads-on-token-0", partial(variant, of_teacher=0), "head_dist was given the class token too: it "
-              "reads token 1, the distillation token.", specific=True),
-        Wrong("tokens-exchanged", lambda tokens, weights: variant(tokens, weights, of_class=1, of_teacher=0) if both(
-            weights) else variant(tokens, weights), "class token and distillation token are exchanged: head reads "
-              "token 0, head_dist token 1.", specific=True),
+              "reads token 1, the distillation token, [:, :, 1].", specific=True),
+        Wrong("tokens-exchanged", partial(variant, of_class=1, of_teacher=0), "class token and distillation token are "
+              "exchanged: head reads token 0, [:, :, 0], and head_dist token 1, [:, :, 1].", specific=True),
         Wrong("mean-of-tokens", mean_of_tokens, "the heads were given the mean of all tokens: this model reads its "
               "class token (and its distillation token).", specific=True),
-        Wrong("last-token", partial(variant, of_class=-1), "head was given the last token, a patch: the class token is "
-              "token 0.", specific=True),
-        Wrong("what-blocks-add", what_blocks_add, "the differences between layers were read, what each block adds: the "
-              "lens reads the whole residual stream as it is after the block.", specific=True),
+        Wrong("last-token", partial(variant, of_class=-1), "head was given the last token, [:, :, -1], a patch: the "
+              "class token is token 0.", specific=True),
+        Wrong("what-blocks-add", what_blocks_add, "the differences between layers were read, as by np.diff, what each "
+              "block adds: the lens reads the whole residual stream as it is after the block.", specific=True),
         Wrong("logits", partial(variant, end=lambda logits: logits), "these are logits: a softmax over the classes is "
               "missing."),
         Wrong("softmax-over-images", partial(variant, end=over_the_images), "softmax was taken over the images: the "
-              "classes are the last axis.")),
+              "classes are the last axis, as in softmax(logits).")),
     correct=(variant, layer_by_layer, joined),
     hints=(
         "Write it as if there were one layer, after the last block: what does the model do there? The same works for "

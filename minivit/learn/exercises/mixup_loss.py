@@ -97,9 +97,8 @@ def of_mixed_probability(x, labels, others, lam):
 
 def unshifted(x, labels, others, lam):
     with np.errstate(all="ignore"):
-        e, rows = np.exp(x), rows_of(x, labels, others, lam)
-        p = e / e.sum(axis=1, keepdims=True)
-        return -np.sum(rows * np.log(p)) / len(x), (p - rows) / len(x)
+        rows, logp = rows_of(x, labels, others, lam), x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+        return -np.sum(rows * logp) / len(x), (np.exp(logp) - rows) / len(x)
 
 
 def two_losses(x, labels, others, lam):
@@ -144,8 +143,8 @@ EXERCISE = Exercise(
         Wrong("not-weighted", rule(targets=lambda x, labels, others, lam: 2 * rows_of(x, labels, others, 0.5),
                                    gradient=lambda x, rows: (2 * softmax(x) - rows) / len(x)), "both losses count in "
               "full: lam plays no part.", specific=True),
-        Wrong("softmax-for-each", rule(gradient=lambda x, rows: (2 * softmax(x) - rows) / len(x)), "in dx, p stands "
-              "twice, once for each label. Its weights are lam and 1 - lam, which add up to 1: p - targets.",
+        Wrong("softmax-for-each", rule(gradient=lambda x, rows: (2 * softmax(x) - rows) / len(x)), "dx has 2 * p in "
+              "it, one p for each label. Their weights are lam and 1 - lam, which add up to 1: p - targets.",
               specific=True),
         Wrong("of-mixed-probability", of_mixed_probability, "this is the logarithm of mixed probabilities, -log(lam p "
               "+ (1 - lam) p'). Mixed are the losses, that is, the logarithms: the network must predict both shares, "
@@ -157,7 +156,8 @@ EXERCISE = Exercise(
               "images; then dx has the factor 1/B too."),
         Wrong("sign", rule(gradient=lambda x, rows: (rows - softmax(x)) / len(x)), "the sign of dx is wrong: the "
               "gradient points to where the loss grows, p - targets."),
-        Wrong("no-max-shift", unshifted, "exp of a large logit overflows: subtract the row's largest first.")),
+        Wrong("no-max-shift", unshifted, "exp of a large logit overflows: subtract the row's largest first, x - "
+              "x.max(axis=1, keepdims=True).")),
     correct=(two_losses, image_by_image),
     hints=(
         "Cross-entropy is a sum over classes of target times -log p, and so linear in the target. What single row of "

@@ -105,23 +105,26 @@ EXERCISE = Exercise(
     solution=permute_pixels, oracle=oracle, cases=cases, outputs=("result",),
     properties=(Property("nothing is lost", nothing_is_lost),),
     wrong=(
-        Wrong("inverse", inverse, "the permutation goes the other way: patch k was put to place order[k]. The result's "
-              "patch k is what the image's patch order[k] was.", specific=True),
+        Wrong("inverse", inverse, "the permutation goes the other way: patch k was put to place order[k]. Place k gets "
+              "what patch order[k] was: for k, old in enumerate(order).", specific=True),
         Wrong("column-by-column", column_by_column, "the patches are numbered column by column: n = gy * Gx + gx, row "
               "after row, so gy = n // Gx and gx = n % Gx.", specific=True),
         Wrong("another-for-each-image", one_by_one(0), "the images of the batch got different orders. Then there is "
-              "nothing left to learn: the disorder must be the same for all.", specific=True),
+              "nothing left to learn: the disorder must be the same for all, so fill result[:, :, ...] for all images "
+              "at once.", specific=True),
         Wrong("another-for-each-channel", one_by_one(1), "the channels got different orders, so the colours of a pixel "
-              "are torn apart: all channels move together.", specific=True),
+              "are torn apart: all channels move together, result[:, :, ...].", specific=True),
         Wrong("transposed-within", transposed_within, "the patches are where they should be, but in each of them rows "
-              "and columns are exchanged: pixels within a patch stay where they are.", specific=True),
+              "and columns are exchanged, as swapaxes(2, 3) does: pixels within a patch stay where they are.",
+              specific=True),
         Wrong("not-joined", not_joined, "the patches were put in order and then reshaped, one after the other in "
               "memory: they must be laid back into the picture, (B, C, Gy, P, Gx, P).", specific=True),
         Wrong("not-cut", not_cut, "what was put in another order are runs of pixels as they lie in memory: a patch is "
               "P rows and P columns, and its rows lie Sx pixels apart.", specific=True),
         Wrong("within-the-patch", within_the_patch, "the pixels changed places within their patch, and the patches "
               "stayed: it must be the other way round.", specific=True),
-        Wrong("unchanged", unchanged, "the images come back as they were.")),
+        Wrong("unchanged", unchanged, "the images come back as they were: for place k, read images[:, :, y:y + P, x:x "
+              "+ P] where patch order[k] begins, not where patch k does.")),
     correct=(in_one_index, pixel_numbers),
     hints=(
         "Where is the upper left pixel of patch number n? You need it twice: for the place that is filled, and for the "

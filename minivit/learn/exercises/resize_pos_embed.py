@@ -65,7 +65,7 @@ def weights(old, new, place=centres, nearest=False, edge="clip"):
         below = min(max(below, 0), max(old - 2, 0)) if edge == "beyond" else below
         t = at - below
         matrix[i, below] += 1 - t                                   # a `below` of -1 is the last one
-        matrix[i, (below + 1) % old if edge == "wrap" else min(below + 1, old - 1)] += t
+        matrix[i, min(below + 1, old - 1)] += t
     return matrix
 
 
@@ -153,16 +153,17 @@ EXERCISE = Exercise(
         Wrong("prefix-interpolated", prefix_too, "the tokens in front are interpolated with the patches: a class token "
               "has no place in the picture. Take off the first num_prefix, stretch the rest, put them back.",
               specific=True),
-        Wrong("untouched-where-the-count-agrees", untouched, "nothing is done where the number of patches agrees: 2 x "
-              "8 patches and 4 x 4 are 16 both, and lie elsewhere. Compare grids, not counts. (timm had this: pull "
-              "request 2737.)", specific=True),
+        Wrong("untouched-where-the-count-agrees", untouched, "nothing is done where the number of patches, old_grid[0] "
+              "* old_grid[1], agrees: 2 x 8 patches and 4 x 4 are 16 both, and lie elsewhere. Compare grids, not "
+              "counts. (timm had this: pull request 2737.)", specific=True),
         Wrong("square-guessed", square_old_grid, "the old grid is taken for a square, by the root of the number of "
               "patches: 16 may be 2 x 8, and 6 are no square at all. Use old_grid. (DINO: issues 8 and 36.)",
               specific=True),
         Wrong("transposed", transposed, "rows and columns of the grids are exchanged: grids are (Gy, Gx), and patches "
-              "are counted row by row, so the reshape is to (Gy, Gx, D). For squares nobody notices.", specific=True),
-        Wrong("counted-by-columns", columns_first, "the new patches are counted column by column: before they are "
-              "flattened the grid is (Gy, Gx, D).", specific=True),
+              "are counted row by row, so it is reshape(*old_grid, D), and old_grid[0] goes with axis 0. For squares "
+              "nobody notices.", specific=True),
+        Wrong("counted-by-columns", columns_first, "the new patches are counted column by column, as after swapaxes(0, "
+              "1): before they are flattened the grid is (Gy, Gx, D).", specific=True),
         Wrong("one-class-token-assumed", one_class_token, "one token in front is kept whatever num_prefix says: there "
               "may be none, or two (a distilled DeiT has a second). Nor can it be guessed from the number of tokens. "
               "(Google's code: pull request 317.)", specific=True),
@@ -172,15 +173,16 @@ EXERCISE = Exercise(
         Wrong("corners-aligned", partial(in_2d, place=corners), "the first patch stays on the first and the last on "
               "the last: place = i (old - 1) / (new - 1). Google's code does it so; here a patch has an area, and "
               "the two grids cover the same picture: place = (i + 1/2) old / new - 1/2.", specific=True),
-        Wrong("half-forgotten", partial(in_2d, place=lambda i, old, new: i * old / new), "the halves are missing: the "
-              "centre of patch i is at i + 1/2. Without them all positions move up and left.", specific=True),
+        Wrong("half-forgotten", partial(in_2d, place=lambda i, old, new: i * old / new), "the halves are missing, + "
+              "0.5 and - 0.5: the centre of patch i is at i + 1/2. Without them all positions move up and left.",
+              specific=True),
         Wrong("scale-plus-a-tenth", partial(in_2d, place=lambda i, old, new: centres(i, old, new + 0.1)), "the places "
               "are computed from new + 0.1: some codes add that tenth so that a scale factor, multiplied by the old "
               "size and rounded down, gives the new one. It moves every position. (DINOv2: pull request 378.)",
               specific=True),
-        Wrong("not-clipped", partial(in_2d, edge="wrap"), "places beyond the edge are not clipped: there `below` is "
-              "-1, which NumPy reads as the last one, so the first row is mixed with the last. Clip places to 0 ... "
-              "old - 1.", specific=True),
+        Wrong("not-clipped", partial(in_2d, edge="open"), "places beyond the edge are not clipped: there `below` is "
+              "-1, which NumPy reads as the last one, so the first row is mixed with the last. np.clip keeps places "
+              "within 0 ... old - 1.", specific=True),
         Wrong("extrapolated", partial(in_2d, edge="beyond"), "at the edges the line is drawn on beyond the last "
               "patches, with a t below 0 or above 1: clip the places themselves to 0 ... old - 1, before t is taken.",
               specific=True),

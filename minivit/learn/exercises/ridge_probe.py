@@ -127,9 +127,10 @@ def bias_shrunk(features, labels, Y, strength):
 
 def everywhere(features, labels, Y, strength):
     X, mean, std = standardised(features)
-    W = np.linalg.pinv(X.T @ X + strength) @ X.T @ one_hot(labels, Y)
+    T = one_hot(labels, Y)
+    W = np.linalg.solve(X.T @ X + strength, X.T @ (T - T.mean(0)))
     weight = (W / std[:, None]).T
-    return weight, one_hot(labels, Y).mean(0) - weight @ mean
+    return weight, T.mean(0) - weight @ mean
 
 
 def transposed(features, labels, Y, strength):
@@ -150,25 +151,25 @@ EXERCISE = Exercise(
               "bias is the mean of T alone. That belongs to X; the head reads features whose mean was not taken off: "
               "subtract weight @ mean.", specific=True),
         Wrong("bias-without-the-targets-mean", partial(by_steps, bias_of=lambda mean, weight, T_mean: -mean @ weight),
-              "the mean of T is missing from the bias: it was taken off before W was fitted.", specific=True),
+              "the mean of T, T_mean, is missing from the bias: it was taken off before W was fitted.", specific=True),
         Wrong("weight-of-X", partial(by_steps, weight_of=lambda W, std: W), "the weight is "
               "W, which reads X. The head reads features, which were not divided by std: weight = W / std, for each "
               "feature.", specific=True),
-        Wrong("not-centred", partial(by_steps, standard=uncentred), "the mean is not taken off the features before W "
-              "is fitted: then weights are spent on what all images have in common.", specific=True),
+        Wrong("not-centred", partial(by_steps, standard=uncentred), "the mean is not taken off before W is fitted, "
+              "features - mean: then weights are spent on what all images have in common.", specific=True),
         Wrong("not-divided-by-std", partial(by_steps, standard=unscaled), "the features are not divided by their std: "
               "the strength then hits small features hardest, and depends on units.", specific=True),
         Wrong("divided-by-variance", partial(by_steps, standard=by_variance), "the features are divided by their "
-              "variance: it is the standard deviation, its root."),
+              "variance, var: it is the standard deviation, std, its root."),
         Wrong("std-by-n-minus-one", partial(by_steps, standard=by_n_minus_one), "the std divides by n - 1 (ddof=1): "
               "here it is the root of the mean square, NumPy's default."),
         Wrong("no-1e-6", partial(by_steps, standard=no_epsilon, solve=np.linalg.solve), "a feature that is the same "
-              "for all images has a std of 0, and 0 / 0 is nan: add 1e-6 to std before dividing by it.", specific=True),
+              "for all images has a std of 0, and 0 / 0 is nan: divide by the std + 1e-6.", specific=True),
         Wrong("each-image-normalised", partial(by_steps, standard=by_row), "mean and std are those of each image: they "
               "are taken over the images, of each feature (axis=0).", specific=True),
         Wrong("strength-times-n", partial(by_steps, ridge=lambda strength, n: n * strength), "strength is multiplied "
-              "by the number of images: the formula is a sum of squares, not a mean, and has strength alone.",
-              specific=True),
+              "by the number of images, n * strength: the formula is a sum of squares, not a mean, and has strength "
+              "alone.", specific=True),
         Wrong("no-strength", partial(by_steps, ridge=lambda strength, n: 0.0, solve=np.linalg.solve), "strength plays "
               "no part: that is least squares, which with fewer images than features has no single answer. It is added "
               "on the diagonal of X^T X.", specific=True),
@@ -179,13 +180,14 @@ EXERCISE = Exercise(
               specific=True),
         Wrong("bias-held-small", bias_shrunk, "the bias was fitted as the weight of a column of ones, and held small "
               "with the others: only W is. Take the mean off T, and the bias needs no fitting.", specific=True),
-        Wrong("transposed", transposed, "the weight is (D, Y): a linear layer's is (out, in), so (Y, D).")),
+        Wrong("transposed", transposed, "the weight is (D, Y): a linear layer's is (out, in), so (Y, D). Transpose it "
+              "at the end, (W / std[:, None]).T.")),
     correct=(by_steps, by_more_rows, by_images),
     hints=(
-        "First find W and the mean of T, and predict X W + mean of T. Then put (features - mean) / std in the place of "
-        "X: what multiplies features, and what is left over?",
-        "X^T X is (D, D), X^T T is (D, Y): np.linalg.solve(X.T @ X + strength * np.eye(D), X.T @ T). weight[y, d] = "
-        "W[d, y] / std[d]; bias = mean of T - weight @ mean.",
+        "First find W and T_mean, and predict X W + T_mean. Then put (features - mean) / std in the place of X: what "
+        "multiplies features, and what is left over?",
+        "X^T X is (D, D), X^T (T - T_mean) is (D, Y), and np.linalg.solve(A, C) is A^-1 C. weight[y, d] = W[d, y] / "
+        "std[d]; bias = T_mean - weight @ mean.",
         "mean, std = ... over axis 0; X = ...; T = np.where(labels[:, None] == np.arange(num_classes), 1.0, -1.0); "
         "T_mean = ...; W = np.linalg.solve(...); weight = (W / std[:, None]).T; return weight and the bias."),
     why="No training, no learning rate: the best linear head comes out of one system of equations. So it measures the "

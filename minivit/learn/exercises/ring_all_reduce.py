@@ -62,7 +62,7 @@ def ring(arrays, send, cut=lambda array, W: np.array_split(array, W), to=1, scat
     for steps, which, join in ((W + scatter, chunk, add), (W + gather, finished, put)):
         for step in range(steps):
             sent = [(rank, (rank + to) % W, which(rank, step, W)) for rank in range(W)]
-            arrived = [send(rank, target, chunks[rank][k]) for rank, target, k in sent] if W > 1 else []
+            arrived = [send(rank, target, chunks[rank][k]) for rank, target, k in sent]
             for (_, target, k), numbers in zip(sent, arrived):
                 chunks[target][k] = join(chunks[target][k], numbers)
     return [last(np.concatenate(own), W) for own in chunks]
@@ -138,24 +138,26 @@ EXERCISE = Exercise(
     solution=ring_all_reduce, oracle=oracle, cases=cases, outputs=("arrays", "messages", "numbers sent"), probe=probe,
     properties=(Property("the same bits", same_bits),),
     wrong=(
-        Wrong("overwritten", but(add=lambda own, arrived: arrived), "in the first round a chunk that arrives takes "
-              "the place of the worker's own: add it, or what the worker has computed is lost.", specific=True),
+        Wrong("overwritten", but(add=lambda own, arrived: arrived), "in the first round a chunk that arrives takes the "
+              "place of the worker's own: chunks[right][k] + what arrives is the new one, or what the worker has "
+              "computed is lost.", specific=True),
         Wrong("added-again", but(put=lambda own, arrived: own + arrived), "in the second round the chunks that arrive "
-              "are finished sums: put them in the place of your own. Added, they count things twice.", specific=True),
+              "are finished sums: put them in the place of your own. In chunks[right][k] + what arrives, things count "
+              "twice.", specific=True),
         Wrong("tail-lost", tail_lost, "all chunks are n // W long, and where W does not divide n, the numbers behind "
               "the last chunk are never sent. np.array_split cuts into near-equal chunks.", specific=True),
-        Wrong("mean", but(last=lambda total, W: total / W), "this is the mean; what is asked for is the sum. (A "
-              "worker weighs its gradient before it sends it.)"),
+        Wrong("mean", but(last=lambda total, W: total / W), "this is the mean, the sum / W; what is asked for is the "
+              "sum. (A worker weighs its gradient before it sends it.)"),
         Wrong("no-all-gather", lambda arrays, send: ring(arrays, send, gather=-len(arrays)), "after the first round "
               "each worker has one finished chunk, and the others need it: the second round, the all-gather, is "
-              "missing.", specific=True),
+              "missing, in which rank r sends chunk (rank + 1 - step) % W.", specific=True),
         Wrong("scatter-too-short", but(scatter=-2), "the first round has W - 2 steps: a chunk has to visit all other "
               "workers, which are W - 1.", specific=True),
         Wrong("gather-too-short", but(gather=-2), "the second round has W - 2 steps, and one chunk does not arrive: "
               "W - 1 are needed.", specific=True),
-        Wrong("scatter-too-long", but(scatter=0), "the sums are right, but the first round has W steps: after W - "
-              "1 a chunk has visited everyone, and with one more it comes home for nothing, since the second round "
-              "puts another in its place.", specific=True),
+        Wrong("scatter-too-long", but(scatter=0), "the first round has W steps: after W - 1 a chunk has visited "
+              "everyone. One more brings it home for nothing, since the second round puts another in its place.",
+              specific=True),
         Wrong("same-chunk-every-step", but(chunk=lambda rank, step, W: rank), "rank r sends its chunk r in every "
               "step. It must send on what has just arrived: chunk (r - s) % W in step s.", specific=True),
         Wrong("unfinished-chunk", but(finished=lambda rank, step, W: (rank - step) % W), "the second round begins "

@@ -68,30 +68,30 @@ EXERCISE = Exercise(
     wrong=(
         Wrong("own-shuffle", but(order=lambda n, rank, seed, epoch: stream(seed + rank, epoch, "shuffle").permutation(
             n)), "every worker shuffles in an order of its own: their shares overlap, and some images belong to "
-              "nobody. The seed must be the same for all.", specific=True),
+              "nobody. The seed must be the same for all, and not seed + rank.", specific=True),
         Wrong("same-order-each-epoch", but(order=lambda n, rank, seed, epoch: stream(seed, 0, "shuffle").permutation(
             n)), "the epoch plays no part, so all epochs have the same order: pass it to stream.", specific=True),
         Wrong("seed-plus-epoch", but(order=lambda n, rank, seed, epoch: stream(seed + epoch, 0, "shuffle").permutation(
-            n)), "seed and epoch are added up, so a run with the next seed sees the same orders, one epoch earlier. "
-              "They are two arguments of stream.", specific=True),
+            n)), "seed + epoch is one number, so a run with the next seed sees the same orders, one epoch earlier. "
+              "They are two arguments of stream, stream(seed, epoch, ...).", specific=True),
         Wrong("seed-and-epoch-exchanged", but(order=lambda n, rank, seed, epoch: stream(epoch, seed, "shuffle")
               .permutation(n)), "seed and epoch are exchanged: stream takes the seed first.", specific=True),
         Wrong("not-shuffled", but(order=lambda n, rank, seed, epoch: np.arange(n)), "nothing is shuffled: deal out "
               "the images in the order of the epoch, not in that of the data set.", specific=True),
         Wrong("dealt-before-shuffling", same_images, "the images are dealt out first and shuffled then, so a worker "
-              "sees the same images in every epoch. Shuffle all n, then deal.", specific=True),
+              "sees the same images in every epoch. Shuffle all n, permutation(n), then deal.", specific=True),
         Wrong("tail-lost", but(deal=lambda order, world, rank: order[:len(order) // world * world][rank::world]),
               "where world does not divide n, the last n % world images belong to nobody: let some workers have one "
               "image more.", specific=True),
         Wrong("tail-padded", but(deal=padded), "where world does not divide n, some images are given out twice, to "
               "make all shares equally long. Then they count twice in the gradient.", specific=True),
         Wrong("blocks", but(deal=lambda order, world, rank: np.array_split(order, world)[rank]), "every worker has a "
-              "block of neighbours in the order. Deal one image at a time: then what all workers do first is what one "
-              "worker alone would do first.", specific=True),
+              "block of neighbours in the order. Deal one image at a time, in steps of world: then what all workers do "
+              "first is what one worker alone would do first.", specific=True),
         Wrong("ranks-from-one", but(deal=lambda order, world, rank: order[rank - 1::world]), "the first rank is 0, "
               "and you begin with place rank - 1."),
         Wrong("one-further", but(deal=lambda order, world, rank: order[rank + 1::world]), "the first image of rank r "
-              "is at place r of the order: yours begins one further.")),
+              "is at place r of the order: yours begins one further, at rank + 1.")),
     correct=(one_by_one, by_rounds),
     hints=(
         "Two steps: an order of all n images, on which all workers agree without talking, and the places in it that "

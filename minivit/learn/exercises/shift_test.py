@@ -136,8 +136,9 @@ EXERCISE = Exercise(
               specific=True),
         Wrong("axes-exchanged", exchanged, "the map is moved by ty to the right and by tx down: dy and rows come "
               "first.", specific=True),
-        Wrong("rolled", lambda *a: variant(*a, pair=rolled), "the image is rolled: what leaves it on one side comes "
-              "back on the other, where it does not belong. Cut both images out of a larger one.", specific=True),
+        Wrong("rolled", lambda *a: variant(*a, pair=rolled), "the image is rolled, by np.roll: what leaves it on one "
+              "side comes back on the other, where it does not belong. Cut both images out of a larger one.",
+              specific=True),
         Wrong("filled-with-zeros", lambda *a: variant(*a, pair=filled), "the moved image is filled up with zeros: that "
               "is an edge that the still one has not. Cut both images out of a larger one.", specific=True),
         Wrong("margin-in-pixels", lambda f, images, dy, dx, stride, margin: variant(
@@ -149,9 +150,9 @@ EXERCISE = Exercise(
               "is not divided by the size of the map, sqrt(sum of a^2): a network with small numbers would look "
               "equivariant."),
         Wrong("squared", lambda *a: variant(*a, measure=lambda a, b: ((b - a) ** 2).sum(1) / (a ** 2).sum(1)), "the "
-              "roots are missing: this is the square of the error."),
+              "roots are missing, np.sqrt: this is the square of the error."),
         Wrong("one-for-all-images", lambda *a: variant(*a, measure=of_all), "the sums go over all images: each image "
-              "has an error of its own.")),
+              "has an error of its own, sum(axis=(1, 2, 3)).")),
     correct=(variant, with_a_mask, margin_first),
     hints=(
         "Draw a bright pixel into the image, at row r and column c. In which row and column is it in `still`? And in "

@@ -146,10 +146,11 @@ EXERCISE = Exercise(
         Wrong("T-on-the-teacher-alone", with_switches(lambda B, Y, T, alpha: {"T_student": 1.0}), "the temperature is "
               "missing at the student: q = softmax(student / T).", specific=True),
         Wrong("logits-times-T", with_switches(lambda B, Y, T, alpha: {"T_student": 1 / T, "T_teacher": 1 / T}),
-              "logits were multiplied by T: they are divided by it. Above 1 it makes probabilities more alike.",
-              specific=True),
+              "logits were multiplied by T: they are divided by it, teacher / T and student / T. Above 1 it makes "
+              "probabilities more alike.", specific=True),
         Wrong("T-for-the-labels-too", with_switches(lambda B, Y, T, alpha: {"T_labels": T}), "the labels' "
-              "cross-entropy is softened as well: it is that of the logits as they are, T = 1.", specific=True),
+              "cross-entropy is softened as well: it is that of the logits as they are, log_softmax(student), and its "
+              "gradient has softmax(student).", specific=True),
         Wrong("cross-entropy-for-KL", with_switches(lambda B, Y, T, alpha: {"divergence": cross_entropy}), "this is "
               "the cross-entropy with the teacher's probabilities, -sum p log q: KL has sum p log p in it too. (The "
               "gradient is the same; the loss could never be 0.)", specific=True),
@@ -164,8 +165,8 @@ EXERCISE = Exercise(
               specific=True),
         Wrong("teacher-alone", with_switches(lambda B, Y, T, alpha: {"weights": (0.0, alpha)}), "the labels play no "
               "part: (1 - alpha) times their cross-entropy is missing."),
-        Wrong("sign", with_switches(lambda B, Y, T, alpha: {"sign": -1.0}), "the sign of the gradient is wrong: it "
-              "points to where the loss grows, towards q - p.")),
+        Wrong("sign", with_switches(lambda B, Y, T, alpha: {"sign": -1.0}), "the sign is wrong, as in dstudent = "
+              "-(...): a gradient points to where the loss grows, towards q - p.")),
     correct=(variant, image_by_image),
     hints=(
         "Two losses that you know, of one set of logits. The second is a cross-entropy whose targets are p, less "

@@ -136,7 +136,7 @@ EXERCISE = Exercise(
         Wrong("width-of-the-old-head", old_width, "head.weight is as wide as the old one. That read a hidden layer of "
               "width R; the new one reads the trunk, whose width D is that of norm.weight.", specific=True),
         Wrong("transposed", lambda state, Y: variant(state, Y, shape=lambda Y, D: (D, Y)), "head.weight is (D, Y): a "
-              "linear layer's weight is (out, in), so it is (Y, D)."),
+              "linear layer's weight is (out, in), so it is (Y, D), num_classes first."),
         Wrong("old-rows-kept", old_rows, "the head has rows of the old one: they speak of the old classes. It begins "
               "with zeros.", specific=True),
         Wrong("old-bias-kept", old_bias, "head.bias has numbers of the old head: it says how frequent the old classes "
@@ -151,10 +151,11 @@ EXERCISE = Exercise(
               "ones.", specific=True),
         Wrong("no-bias", no_bias, "head.bias is missing from the result: a linear layer has both."),
         Wrong("norm-lost", norm_lost, "the last layer norm, norm.weight and norm.bias, is gone: it belongs to the "
-              "trunk, y = LN(z)[class token], and is trained.", specific=True),
-        Wrong("bias-minus-log", lambda state, Y: variant(state, Y, bias=lambda Y: np.full(Y, -np.log(Y))),
-              "the bias is -ln Y. Under softmax the same bias for all classes changes nothing, so 0 it is. (Codes "
-              "that train each class by a sigmoid of its own begin so.)", specific=True)),
+              "trunk, y = LN(z)[class token], and is trained. Leave out (\"head\", \"pre_logits\") alone.",
+              specific=True),
+        Wrong("bias-minus-log", lambda state, Y: variant(state, Y, bias=lambda Y: np.full(Y, -np.log(Y))), "the bias "
+              "is -log(Y). Under softmax the same bias for all classes changes nothing, so 0 it is. (Codes that train "
+              "each class by a sigmoid of its own begin so.)", specific=True)),
     correct=(variant, copied),
     hints=(
         "Which names belong to the head? Print them for a model that has a hidden layer, and for one that has none.",

@@ -1,7 +1,7 @@
 """The learning rate over a run: a warm-up, then half a cosine.
 
-    warm-up     the first `warmup` steps: along a straight line. Step 0 is 1 / warmup of the way up already, and the
-                last step of the warm-up is at lr
+    warm-up     the first `warmup` steps: along a straight line that comes from 0. Step 0 is at lr / warmup already,
+                and the last step of the warm-up, number warmup - 1, is at lr
     after it    from lr at step number `warmup` to `final` at the last step of the run, which is number steps - 1:
 
         final + (lr - final) (1 + cos(pi t)) / 2        t from 0 to 1, the share of the way

@@ -3,7 +3,7 @@
 Image b of a batch was mixed of two, lam of the one and 1 - lam of the other, and the network's logits for the mixture
 are x_b. Its loss is mixed in the same way:
 
-    loss = 1/B sum_b ( lam CE(x_b, labels_b) + (1 - lam) CE(x_b, others_b) )        CE(x_b, y) = -log p_by
+    loss = 1/B sum_b ( lam CE(x_b, labels_b) + (1 - lam) CE(x_b, others_b) )        CE(x_b, y) = -log p[b, y]
     p = softmax of each row of the logits x
 
 Shapes: logits x (B, Y); labels and others (B,), class indices from 0 to Y - 1; lam is one number from 0 to 1. The two

@@ -2,15 +2,15 @@
 
     X = (features - mean) / std         mean and std of each feature over the images; to std 1e-6 is added, so that a
                                         feature that never changes does no harm
-    T = 1 where the class is the label, -1 elsewhere, less the mean of each class's column
-    W = argmin |X W - T|^2 + strength |W|^2 = (X^T X + strength I)^-1 X^T T
+    T = 1 where the class is the label, -1 elsewhere; T_mean: the mean of each class's column
+    W = argmin |X W - (T - T_mean)|^2 + strength |W|^2 = (X^T X + strength I)^-1 X^T (T - T_mean)
 
-That predicts X W + mean of T. A head reads features as they are: mean, std and the mean of T go into its weight and
-bias, so that
+So X W + T_mean is what is predicted of T. A head reads features as they are: mean, std and T_mean go into its weight
+and bias, so that
 
-    features @ weight.T + bias  =  X W + mean of T
+    features @ weight.T + bias  =  X W + T_mean
 
-Shapes: features (n, D), labels (n,) integers from 0 to Y - 1, X (n, D), T (n, Y), W (D, Y).
+Shapes: features (n, D), labels (n,) integers from 0 to Y - 1, X (n, D), T (n, Y), T_mean (Y,), W (D, Y).
 """
 import numpy as np
 

@@ -5,9 +5,10 @@ message is needed to agree on who takes what:
 
     order = stream(seed, epoch, "shuffle").permutation(n)
 
-is the order of an epoch, the same for everyone who asks with the same seed and epoch. It is dealt out like cards: its
-first image to rank 0, its second to rank 1, and so on, round after round, until none is left. So every image belongs
-to one worker, and where world does not divide n, the first n % world workers have one image more than the others.
+is the order of an epoch. (stream is minivit's: random numbers, always the same ones for the same arguments.) It is
+dealt out like cards: its first image to rank 0, its second to rank 1, and so on, round after round, until none is left.
+So every image belongs to one worker, and where world does not divide n, the first n % world workers have one image more
+than the others.
 """
 from minivit.streams import stream
 
