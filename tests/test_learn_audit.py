@@ -84,7 +84,7 @@ def test_an_exercise_keeps_the_rules(slug):
 def test_the_figures_of_the_checker_reach_its_targets():
     figures = summary({slug: measured(slug) for slug in slugs() if why_not_here(slug) is None})
     assert tuple(figures) == FIGURES
-    assert figures["exercises"] >= 25
+    assert figures["exercises"] >= 45
     assert figures["caught"] == figures["wrong_answers"] >= 5 * figures["exercises"]
     assert figures["named"] >= 0.95 * figures["wrong_answers"]
     assert figures["false_alarms"] == 0
