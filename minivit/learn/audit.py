@@ -17,6 +17,7 @@ import signal
 import statistics
 import tempfile
 import types
+import warnings
 from pathlib import Path
 
 from minivit.cuda import CompileError
@@ -44,7 +45,8 @@ def audit(chosen=(), full=False):
         exercise(slug)
         if why_not_here(slug) is not None:
             raise ValueError(f"{slug} cannot be checked here: {why_not_here(slug)}")
-    return summary({slug: audit_one(slug, full) for slug in chosen or slugs() if why_not_here(slug) is None})
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):     # NumPy's, of what is meant to be wrong
+        return summary({slug: audit_one(slug, full) for slug in chosen or slugs() if why_not_here(slug) is None})
 
 
 def summary(figures):
