@@ -3,8 +3,6 @@
 The page's policy (Content-Security-Policy) names its style and scripts by their SHA-256 and forbids all else: it can
 load nothing, and text in it, the name of a class say, cannot become a script.
 """
-import base64
-import hashlib
 import html
 import json
 from importlib.resources import files
@@ -12,6 +10,7 @@ from importlib.resources import files
 from minivit.atomic import write_atomic
 from minivit.inspect.explorer.codes import Pack
 from minivit.inspect.explorer.gather import gather
+from minivit.inspect.template import digest, filled
 
 PARTS = {"style": "style.css", "attention": "attention.js", "view": "view.js"}
 
@@ -35,20 +34,11 @@ def page(*sides, compress=True):
     pack = Pack(compress)
     about = {"models": [gather(side, pack) for side in sides], "compressed": compress}
     texts = {name: files("minivit.inspect.explorer").joinpath(file).read_text("utf-8") for name, file in PARTS.items()}
-    policy = (f"default-src 'none'; script-src {_hash(texts['attention'])} {_hash(texts['view'])}; "
-              f"style-src {_hash(texts['style'])}; base-uri 'none'; form-action 'none'")
+    policy = (f"default-src 'none'; script-src {digest(texts['attention'])} {digest(texts['view'])}; "
+              f"style-src {digest(texts['style'])}; base-uri 'none'; form-action 'none'")
     texts |= {"policy": policy, "title": html.escape(" and ".join(side.name for side in sides)),
               "about": _json(about), "data": pack.text()}
-    before, *rest = files("minivit.inspect.explorer").joinpath("page.html").read_text("utf-8").split("{{")
-    pieces = [before]
-    for piece in rest:                      # each filled in once: what is filled in is never searched for more
-        name, after = piece.split("}}", 1)
-        pieces += [texts[name], after]
-    return "".join(pieces)
-
-
-def _hash(text):
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return filled(files("minivit.inspect.explorer").joinpath("page.html").read_text("utf-8"), texts)
 
 
 def _json(value):

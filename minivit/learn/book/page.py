@@ -3,12 +3,11 @@
 The page's policy (Content-Security-Policy) names its style and its script by their SHA-256, allows pictures that lie in
 the page, and forbids all else.
 """
-import base64
-import hashlib
 import html
 import re
 from importlib.resources import files
 
+from minivit.inspect.template import digest, filled
 from minivit.learn.book.chapters import heading_of, lesson_chapter
 from minivit.learn.book.forms import forms_chapter, targets
 from minivit.learn.book.prose import sentence
@@ -27,22 +26,13 @@ def page(recorded, fast, version):
     entries.append(("forms", "", "Each op in three forms", forms_chapter(links)))
     texts = {name: files("minivit.learn.book").joinpath(file).read_text("utf-8")
              for name, file in (("style", "style.css"), ("script", "book.js"))}
-    policy = (f"default-src 'none'; img-src data:; script-src {_hash(texts['script'])}; "
-              f"style-src {_hash(texts['style'])}; base-uri 'none'; form-action 'none'")
+    policy = (f"default-src 'none'; img-src data:; script-src {digest(texts['script'])}; "
+              f"style-src {digest(texts['style'])}; base-uri 'none'; form-action 'none'")
     texts |= {"policy": policy, "version": version, "mode": MODES[fast],
               "sidebar": "\n".join(_in_sidebar(*entry) for entry in entries),
               "contents": "\n".join(_in_contents(*entry) for entry in entries),
               "chapters": "\n".join(_chapter(entries, place) for place in range(len(entries)))}
-    before, *rest = files("minivit.learn.book").joinpath("page.html").read_text("utf-8").split("{{")
-    pieces = [before]
-    for piece in rest:                      # each filled in once: what is filled in is never searched for more
-        name, after = piece.split("}}", 1)
-        pieces += [texts[name], after]
-    return "".join(pieces)
-
-
-def _hash(text):
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return filled(files("minivit.learn.book").joinpath("page.html").read_text("utf-8"), texts)
 
 
 def _in_sidebar(name, number, title, text):
