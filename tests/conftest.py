@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import Browser, browser_path
 from PIL import Image
 
 from minivit.backend import why_no_cuda
@@ -134,6 +135,15 @@ def cuda(request):
 
 
 # Command lines
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """One Chromium for all tests of a file."""
+    if browser_path() is None:
+        pytest.skip("there is no Chromium: what runs in a browser is not tried")
+    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
 
 @pytest.fixture
 def minivit(capsys):

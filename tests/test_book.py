@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from browser import Browser, browser_path
 
 from minivit import __version__
 from minivit.cli import main
@@ -393,15 +392,6 @@ def test_markdown_as_the_lessons_write_it():
 
 
 # In a browser
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """One Chromium for all tests of this file."""
-    if browser_path() is None:
-        pytest.skip("there is no Chromium: the book is not tried in a browser")
-    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
 
 @pytest.fixture(scope="module")
 def file(text, tmp_path_factory):

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from browser import Browser, browser_path
 from PIL import Image
 
 from minivit import Tensor
@@ -204,15 +203,6 @@ def test_train_leaves_the_page_of_a_transformer(minivit, run_folder, digits, tmp
 
 
 # In a browser
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """One Chromium for all tests of this file."""
-    if browser_path() is None:
-        pytest.skip("there is no Chromium: the explorer is not tried in a browser")
-    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
 
 @pytest.fixture(scope="module")
 def opened(browser, tmp_path_factory):

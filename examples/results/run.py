@@ -92,13 +92,19 @@ def cifar10_small(log, options):
                                     f"{options.minutes:g} minutes": run["seconds"] <= 60 * options.minutes}}
 
 
-def distill(log, options):
-    common = {"data": options.data, "train_images": 10_000}
-    start = time.perf_counter()
-    teacher, run = train(log, "teacher", "cifar10-small", **common, model="cnn_micro_32", epochs=20)
+def train_teacher(log, options, **settings):
+    """(file of its averaged weights, figures) of a CNN that others learn from."""
+    teacher, run = train(log, "teacher", "cifar10-small", model="cnn_micro_32", **settings)
     weights = options.out / "teacher.safetensors"
     with teacher.ema.applied():
         save(teacher.model, weights)
+    return weights, run
+
+
+def distill(log, options):
+    common = {"data": options.data, "train_images": 10_000}
+    start = time.perf_counter()
+    weights, run = train_teacher(log, options, **common, epochs=20)
     runs, pairs = [run], []
     for seed in options.seeds:
         both = {name: train(log, f"{name} {seed}", "deit-distill", **common, epochs=15, seed=seed, teacher=path,
@@ -133,10 +139,7 @@ def positions(log, options):
 
 
 def deit(log, options):
-    teacher, first = train(log, "teacher", "cifar10-small", data=options.data, model="cnn_micro_32", epochs=8)
-    weights = options.out / "teacher.safetensors"
-    with teacher.ema.applied():
-        save(teacher.model, weights)
+    weights, first = train_teacher(log, options, data=options.data, epochs=8)
     student, second = train(log, "DeiT", "deit-distill", data=options.data, teacher=str(weights),
                             epochs=options.epochs or 16)
     kept = (KEPT if options.out == HERE else options.out) / "deit_nano_distilled_cifar10.safetensors"
@@ -152,7 +155,7 @@ def data_size(log, options):
     sizes, steps, lr = (250, 1000, 4000, 16_000), 300, 3e-3
     models = {"CNN": ("cnn_nano_28", {}), "ViT": ("vit_nano_patch7_28", {"patch_size": 6})}
     data = shapes("texture", ShapesOptions(train=max(sizes), test=2000, size=24, noise=0.8))
-    start, runs = time.perf_counter(), []
+    start, runs, accuracies = time.perf_counter(), [], {}
     for seed, n, (name, (preset, changes)) in itertools.product(options.seeds, sizes, models.items()):
         model = create(preset, seed, image_size=24, in_chans=3, num_classes=5, **changes)
         loader = Loader(Split(data.train.images[:n], data.train.labels[:n]), 50, data.mean, data.std, seed=seed)
@@ -164,14 +167,14 @@ def data_size(log, options):
                 pass
             found = evaluate(model, data.test, data.mean, data.std, workers)["accuracy"]
         runs.append({"name": name, "images": n, "seed": seed, "accuracy": found})
+        accuracies[name, n, seed] = found
         log(f"{name} of seed {seed}, {n:,} images: {found:.2%} after {time.perf_counter() - start:.0f} s")
-    gaps = {n: [run["accuracy"] * (1 if run["name"] == "CNN" else -1) for run in runs if run["images"] == n]
-            for n in sizes}                                                 # CNN, ViT, CNN, ...: seed by seed
-    gaps = {n: np.reshape(signed, (-1, 2)).sum(axis=1) for n, signed in gaps.items()}
+    gaps = {n: np.array([accuracies["CNN", n, seed] - accuracies["ViT", n, seed] for seed in options.seeds])
+            for n in sizes}
     for n in sizes:
         log(f"{n:,} images: the CNN is ahead by {100 * gaps[n].mean():+.1f} points")
     return {"about": "stripes under noise, 24 x 24 pixels: accuracy of a ViT and a CNN over the number of images",
-            "sizes": sizes, "steps": steps, "seeds": options.seeds, "seconds": time.perf_counter() - start,
+            "sizes": sizes, "steps": steps, "seconds": time.perf_counter() - start,
             "settings": {"batch_size": 50, "lr": lr, "noise": 0.8, "models": models}, "runs": runs,
             "aims": {f"the CNN is ahead with {sizes[0]} images, for every seed": bool(gaps[sizes[0]].min() > 0),
                      "the mean distance shrinks": bool(gaps[sizes[-1]].mean() < gaps[sizes[0]].mean()),

@@ -4,9 +4,9 @@ Each function is an action of the command: (arguments, lab) -> exit status. The 
 """
 import sys
 import time
-from pathlib import Path
 
 from minivit import __version__
+from minivit.cli.options import in_folder
 from minivit.errors import unknown
 from minivit.learn.book.page import page
 from minivit.learn.book.recording import LessonFailed, record
@@ -17,12 +17,11 @@ from minivit.weights import write_atomic
 
 
 def build(arguments, lab):
-    found, out = lessons(), Path(arguments.out)
+    found = lessons()
     for number in arguments.lessons:
         if number not in found:
             raise ValueError(unknown("lesson", number, found))
-    if not out.absolute().parent.is_dir():
-        raise FileNotFoundError(f"--out {out}: there is no folder {out.parent}")
+    out = in_folder("--out", arguments.out)
     if out.is_dir():
         raise IsADirectoryError(f"--out {out} is a folder: name a file in it")
     for module in ("markdown_it", "pygments"):          # missing ones are better missed before the lessons run

@@ -1,9 +1,8 @@
 """minivit eval: accuracy and loss on test images."""
 import json
 from dataclasses import replace
-from pathlib import Path
 
-from minivit.cli.options import add_device, on_device
+from minivit.cli.options import add_device, in_folder, on_device
 from minivit.data import open_dataset
 from minivit.train import Workers, evaluate, find_weights, fit_data
 from minivit.weights import load, write_atomic
@@ -18,8 +17,8 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
-        raise FileNotFoundError(f"--json {arguments.json}: there is no folder {Path(arguments.json).parent}")
+    if arguments.json:
+        in_folder("--json", arguments.json)
     file = find_weights(arguments.model)
     model = on_device(load(file)[0], arguments.device)
     name = arguments.data or model.card.about.get("data")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minivit.cli.options import add_device, on_device
+from minivit.cli.options import add_device, in_folder, on_device
 from minivit.cli.summary import fold, gather
 from minivit.data import open_dataset, read_image
 from minivit.inspect import confusion, summarise
@@ -39,9 +39,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    target = Path(arguments.out)
-    if not target.absolute().parent.is_dir():
-        raise FileNotFoundError(f"-o {target}: there is no folder {target.parent}")
+    target = in_folder("-o", arguments.out)
     if arguments.images and arguments.data and not arguments.report:
         raise ValueError("--data names test images, for --report or where no image files are given: leave it out")
     if arguments.invert and not arguments.images:

@@ -4,10 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from minivit.cli import book, exercises
-from minivit.cli.options import ActionParser
+from minivit.cli.options import ActionParser, in_folder
 from minivit.learn.audit import audit
 from minivit.learn.catalogue import exercise
 from minivit.learn.lesson import lab as usual_lab
@@ -92,8 +91,8 @@ def run(arguments):
     lab = Lab(arguments.lab if "lab" in arguments else usual_lab())
     for name in ("json", "html"):
         file = getattr(arguments, name, None)
-        if file and not Path(file).absolute().parent.is_dir():
-            raise FileNotFoundError(f"--{name} {file}: there is no folder {Path(file).parent}")
+        if file:
+            in_folder(f"--{name}", file)
     status = arguments.act(arguments, lab)
     damaged = lab.read()[1]
     if damaged:

@@ -84,6 +84,14 @@ def numbers(text):
     return found
 
 
+def in_folder(flag, file):
+    """The Path of a file to be written, as `flag` names it. Raises FileNotFoundError where its folder is not there."""
+    path = Path(file)
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{flag} {path}: there is no folder {path.parent}")
+    return path
+
+
 def given(arguments, config):
     """The fields of a dataclass that were given as flags."""
     names = {f.name for f in fields(config)}

@@ -10,7 +10,7 @@ import re
 
 from minivit.learn.book.prose import linked, named, prose
 from minivit.learn.book.recording import Claim, Picture
-from minivit.learn.book.source import highlighted
+from minivit.learn.book.source import listing
 from minivit.learn.catalogue import exercise, solution_file
 
 DIFFICULTY = {1: "easy", 2: "of middling difficulty", 3: "hard"}
@@ -29,7 +29,7 @@ def lesson_chapter(lesson, records, links):
     parts = [f'<h2 id="{name}"><span>Lesson {lesson.number}</span> {html.escape(heading_of(lesson.title))}</h2>']
     for cell, pieces in zip(lesson.cells, records, strict=True):
         if cell.code:
-            parts.append(_code(cell.text, "python"))
+            parts.append(listing(cell.text, "python"))
             parts += map(_piece, pieces)
         else:
             text = re.sub(r"\A# .*\n?", "", cell.text)              # the title, which stands above
@@ -47,10 +47,6 @@ def _exercises_apart(text):
         else:
             pieces[-1] += paragraph + "\n\n"
     return [piece for piece in pieces if piece.strip()]
-
-
-def _code(text, language):
-    return f'<pre class="code"><code>{highlighted(text, language)}</code></pre>'
 
 
 def _piece(piece):
@@ -78,7 +74,8 @@ def _exercise(paragraph, links):
              f'<pre class="command"><code>minivit learn check {slug}</code></pre>']
     parts += [f"<details><summary>Hint {number} of {len(found.hints)}</summary>\n{prose(plain(hint), name)}</details>"
               for number, hint in enumerate(found.hints, 1)]
-    parts.append(f"<details><summary>Solution, and why</summary>\n{_code(file.read_text('utf-8').strip(), language)}\n"
+    solution = listing(file.read_text("utf-8").strip(), language)
+    parts.append(f"<details><summary>Solution, and why</summary>\n{solution}\n"
                  f"{linked(prose(plain(found.why), name), links)}</details>\n</aside>")
     return "\n".join(parts)
 

@@ -14,7 +14,7 @@ from minivit import ops
 from minivit.cuda.signature import KERNEL
 from minivit.function import FORMS, FUNCTIONS
 from minivit.learn.book.prose import linked, prose
-from minivit.learn.book.source import highlighted
+from minivit.learn.book.source import listing
 
 FOLDER = Path(ops.__file__).parent
 HEADERS = {"rows.cuh": "reductions over a row", "column_sums.cuh": "sums over columns", "philox.cuh": "random numbers"}
@@ -70,8 +70,8 @@ def _operation(name, functions, links):
                  ("CUDA", f"{name}.cu", launched, "cuda"))
         yield f'<h4 id="forms-{name}-{function.name}"><code>{function.name}</code></h4>\n<div class="forms">'
         for form, file, texts, language in forms:
-            code = highlighted("\n\n".join(texts), language)
-            yield f'<div><h5>{form} <span>{file}</span></h5><pre class="code"><code>{code}</code></pre></div>'
+            code = listing("\n\n".join(texts), language)
+            yield f"<div><h5>{form} <span>{file}</span></h5>{code}</div>"
         yield "</div>"
     rest = "\n\n".join(block for block in blocks if block not in kernels.values())
     if ";" in rest:                                         # else it is a comment and an #include
@@ -106,5 +106,5 @@ def _blocks(text):
 
 def _folded(title, text):
     is_open = " open" if text.count("\n") < SHORT else ""
-    return (f'<details class="rest"{is_open}><summary>{html.escape(title)}</summary>\n<pre class="code"><code>'
-            f'{highlighted(text.rstrip(), "cuda")}</code></pre></details>')
+    return (f'<details class="rest"{is_open}><summary>{html.escape(title)}</summary>\n'
+            f'{listing(text.rstrip(), "cuda")}</details>')

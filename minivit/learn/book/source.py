@@ -1,6 +1,7 @@
 """Source code as HTML: each token that means something is a span with one of six classes.
 
 - `highlighted(code, language)`: of "python" or "cuda"
+- `listing(code, language)`: the same in a block of its own
 """
 import html
 
@@ -25,6 +26,11 @@ def highlighted(code, language):
             text, now = "", css
         text += value
     return "".join([*pieces, _span(text, now)])
+
+
+def listing(code, language):
+    """A block of highlighted code."""
+    return f'<pre class="code"><code>{highlighted(code, language)}</code></pre>'
 
 
 def _span(text, css):
