@@ -31,9 +31,7 @@ def test_the_fifteen_lines_print_their_losses(capsys):
 
 def test_a_broken_layer_norm_is_found_as_the_readme_says(tmp_path):
     shutil.copytree(TOP / "minivit", tmp_path / "minivit", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("conftest.py", "test_gradients.py"):
-        (tmp_path / "tests").mkdir(exist_ok=True)
-        shutil.copy(TOP / "tests" / name, tmp_path / "tests" / name)
+    shutil.copytree(TOP / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__", "golden", "cuda"))
     shutil.copy(TOP / "setup.cfg", tmp_path / "setup.cfg")
     line = block_with("python", "product +=")
     file = tmp_path / "minivit/ops/layernorm.py"
