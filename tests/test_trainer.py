@@ -1,5 +1,5 @@
 """What a run can do besides steps: averages of weights, large steps of small batches, layers that learn at their own
-rate or not at all, an early end."""
+rate or not at all, tests only now and then, an early end."""
 import csv
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from runs import TINY, outcome, trainer
 
 from minivit import nn
 from minivit.data import Batch, Loader, mnist5k
+from minivit.inspect import draw_curves, draw_runs
 from minivit.models import create
 from minivit.optim import EMA, SGD, freeze, layer_groups, layer_numbers
 from minivit.train import RunFolder, TrainConfig
@@ -175,7 +176,40 @@ def test_freezing_nothing_or_everything_is_refused(patterns, message):
         layer_groups(model, 0.0)
 
 
-# An early end
+# Tests between epochs, and an early end
+
+def test_so_many_epochs_lie_between_two_tests_and_the_last_is_tested(digits, tmp_path, monkeypatch):
+    results = {2: 0.4, 4: 0.2, 5: 0.3}
+    monkeypatch.setattr("minivit.train.trainer.evaluate",
+                        lambda *_: {"loss": 2.0, "accuracy": results.pop(len(run.rows) + 1)})
+    config = TrainConfig(data=str(digits), epochs=5, batch_size=40, test_every=2)
+    run = trainer(tmp_path / "run", config, TINY)
+    run.run()
+    assert results == {}
+    assert [row["test_accuracy"] for row in run.rows] == [None, 0.4, None, 0.2, 0.3]
+    assert [row["test_accuracy"] for row in run.folder.read_metrics()] == [None, 0.4, None, 0.2, 0.3]
+    assert load(run.folder.best)[0].card.about["epochs"] == 2
+    assert draw_curves(run.rows, tmp_path / "curves.png").endswith("test accuracy 30.0%")
+    assert draw_runs({"run": run.rows}, tmp_path / "runs.png").endswith("best: run 40.0%")
+
+
+def test_there_is_no_best_before_the_first_test(digits, tmp_path):
+    run = trainer(tmp_path / "run", TrainConfig(data=str(digits), epochs=3, batch_size=40, test_every=3), TINY)
+    there = []
+    run.on_epoch = lambda row: there.append(run.folder.best.exists())
+    run.run()
+    assert there == [False, False, True]
+
+
+def test_patience_waits_for_a_test(digits, tmp_path, monkeypatch):
+    results = {2: 0.4, 4: 0.5, 6: 0.3, 8: 0.2}
+    monkeypatch.setattr("minivit.train.trainer.evaluate",
+                        lambda *_: {"loss": 2.0, "accuracy": results[len(run.rows) + 1]})
+    config = TrainConfig(data=str(digits), epochs=9, batch_size=40, test_every=2, patience=3)
+    run = trainer(tmp_path / "run", config, TINY)
+    run.run()
+    assert len(run.rows) == 8                   # 7 is 3 epochs after the best, but only the test after 8 could know
+
 
 @pytest.mark.parametrize("patience, epochs", [(0, 6), (1, 4), (2, 5), (5, 6)])
 def test_a_run_ends_when_there_was_no_better_epoch_for_too_long(digits, tmp_path, monkeypatch, patience, epochs):

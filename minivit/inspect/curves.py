@@ -4,6 +4,7 @@
 - `draw_runs(runs, path)`: several, compared on test images
 - `draw_probe(rows, path)`: classifiers on a model's features, over the images that they saw
 """
+import itertools
 from pathlib import Path
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")    # Okabe and Ito: told apart
@@ -18,17 +19,18 @@ def draw_curves(rows, path):
     if not rows:
         raise ValueError("there is nothing to draw: the run has not finished an epoch")
     from matplotlib.figure import Figure            # the figure alone: no display, no global state
-    epochs = [row["epoch"] for row in rows]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     for axis, measure, label, scale in ((loss, "loss", "cross-entropy (nats)", 1),
                                         (accuracy, "accuracy", "accuracy (%)", 100)):
         for (part, name), color in zip({"train": "train", "test": "test", "ema": "test, averaged"}.items(), COLORS):
-            values = [row[f"{part}_{measure}"] for row in rows]
-            if None not in values:                  # "ema": test images, by the averages of the weights
-                axis.plot(epochs, [scale * value for value in values], color=color, label=name,
-                          marker="o" if len(rows) < 3 else None)
+            key = f"{part}_{measure}"               # "ema": test images, by the averages of the weights
+            known = [row for row in rows if row[key] is not None]
+            if known:
+                axis.plot([row["epoch"] for row in known], [scale * row[key] for row in known], color=color, label=name,
+                          marker="o" if len(known) < 3 else None)
         axis.set(xlabel="epoch", ylabel=label)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         axis.legend()
     alt = f"Loss and accuracy over {len(rows)} epochs: training loss {rows[-1]['train_loss']:.3f}"
@@ -51,27 +53,28 @@ def draw_runs(runs, path):
     if not runs:
         raise ValueError("there is nothing to draw: name at least one run")
     for name, rows in runs.items():
-        if not rows or rows[0]["test_accuracy"] is None:
-            raise ValueError(f"{name} has no accuracy on test images: it has not finished an epoch, or has none")
+        if all(row["test_accuracy"] is None for row in rows):
+            raise ValueError(f"{name} has no accuracy on test images: it was not tested yet, or has none")
     from matplotlib.figure import Figure
     figure = Figure(figsize=(10, 4), layout="constrained")
     by_epoch, by_time = figure.subplots(1, 2, sharey=True)
     for number, (name, rows) in enumerate(runs.items()):
         style = {"color": COLORS[number % len(COLORS)], "marker": "osvD^"[number % 5] if len(rows) < 9 else None}
-        minutes = [sum(row["seconds"] for row in rows[:k + 1]) / 60 for k in range(len(rows))]
+        minutes = list(itertools.accumulate(row["seconds"] / 60 for row in rows))
         for axis, xs in ((by_epoch, [row["epoch"] for row in rows]), (by_time, minutes)):
             for key, line in (("test_accuracy", "-"), ("ema_accuracy", "--")):
-                values = [row[key] for row in rows]
-                if None not in values:
-                    axis.plot(xs, [100 * value for value in values], linestyle=line, **style,
-                              label=f"{name} {max(values):.1%}" + (" (averaged)" if line == "--" else ""))
+                known = {x: row[key] for x, row in zip(xs, rows) if row[key] is not None}
+                if known:
+                    axis.plot(list(known), [100 * value for value in known.values()], linestyle=line, **style,
+                              label=f"{name} {max(known.values()):.1%}" + (" (averaged)" if line == "--" else ""))
     by_epoch.set(xlabel="epoch", ylabel="accuracy on test images (%)")
+    by_epoch.xaxis.get_major_locator().set_params(integer=True)
     by_time.set(xlabel="minutes of training")
     for axis in (by_epoch, by_time):
         axis.grid(alpha=0.3)
     by_time.legend(title="best", fontsize="small")
     alt = "Accuracy on test images over epochs and minutes; best: " + ", ".join(
-        f"{name} {max(row['test_accuracy'] for row in rows):.1%}" for name, rows in runs.items())
+        f"{name} {max(row['test_accuracy'] or 0.0 for row in rows):.1%}" for name, rows in runs.items())
     figure.savefig(Path(path), dpi=120, format="png", metadata={"Description": alt})
     return alt
 

@@ -43,6 +43,8 @@ class TrainConfig:
                                below=1)
     best_of: str = setting("weights", "which weights best.safetensors are, and decide when they are best: weights or "
                            "ema", choices=("weights", "ema"))
+    test_every: int = setting(1, "epochs from one test on the test part to the next; the last epoch is always tested",
+                              least=1)
     patience: int = setting(0, "stop after so many epochs without a better accuracy on the test part; 0: never",
                             least=0)
     label_smoothing: float = setting(0.1, "share of the target spread over all classes", least=0, below=1)

@@ -51,10 +51,10 @@ def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=Fa
     identity = _identity(config, model, data) | began
     identity |= {"teacher": _digest_of(teacher.model)} if teacher else {}
     return Trainer(model, data, loader, loss, optimizer, _schedule(config, math.ceil(len(loader) / config.accumulate)),
-                   config.epochs, config.clip_norm, config.accumulate, ema, config.best_of, config.patience,
-                   tuple(frozen), f"{describe(model)[0]} of {config.start}" if config.start else config.model,
-                   config.seed, folder, Workers(threads), Progress(quiet), on_epoch, identity, config.graph,
-                   config.precision)
+                   config.epochs, config.clip_norm, config.accumulate, ema, config.best_of,
+                   config.test_every, config.patience, tuple(frozen),
+                   f"{describe(model)[0]} of {config.start}" if config.start else config.model, config.seed, folder,
+                   Workers(threads), Progress(quiet), on_epoch, identity, config.graph, config.precision)
 
 
 def _model_and_data(config, data, changes):

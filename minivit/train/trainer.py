@@ -1,4 +1,4 @@
-"""The trainer: epochs of the loop, evaluation after each, and a folder that a stopped run goes on from.
+"""The trainer: epochs of the loop, evaluation between them, and a folder that a stopped run goes on from.
 
 A run is a function of its configuration: the order of the images, augmentation and masks are addressed by seed, epoch
 and step. So the state to resume from is small (weights, their averages, optimizer, where in the epoch), and a run that
@@ -27,15 +27,16 @@ UNTESTED = {"loss": None, "accuracy": None}
 
 @dataclass
 class Trainer:
-    """Trains `model` on the batches of `loader` for `epochs`, testing on `data.test` after each (if there is one).
+    """Trains `model` on the batches of `loader` for `epochs`, testing on `data.test`, if there is one.
 
     From then on the model carries its card. data: a DataSet. loss: see `losses`. schedule: step -> learning rate.
     accumulate: batches per step. ema: averages of the weights, which are tested and saved too. best_of: "weights" or
-    "ema": which of them is tested for the best epoch. patience: the run ends after so many epochs without a better one
-    (0: never). frozen: names of parameters that are not trained. title: what is trained, in a word or two. folder: a
-    RunFolder that is there, or None to leave nothing behind. on_epoch(row), if given, is called with each epoch's row
-    of metrics. identity: all that the run is a function of, as {name: value of JSON's types}; a run with another is not
-    resumed. graph: whether a GPU replays steps that were recorded. precision: of a GPU's matrix products.
+    "ema": which of them is tested for the best epoch. test_every: epochs from one test to the next; the last epoch is
+    always tested. patience: the run ends after so many epochs without a better one (0: never). frozen: names of
+    parameters that are not trained. title: what is trained, in a word or two. folder: a RunFolder that is there, or
+    None to leave nothing behind. on_epoch(row), if given, is called with each epoch's row of metrics. identity: all
+    that the run is a function of, as {name: value of JSON's types}; a run with another is not resumed. graph: whether a
+    GPU replays steps that were recorded. precision: of a GPU's matrix products.
     """
 
     model: object
@@ -49,6 +50,7 @@ class Trainer:
     accumulate: int = 1
     ema: EMA = None
     best_of: str = "weights"
+    test_every: int = 1
     patience: int = 0
     frozen: tuple = ()
     title: str = "a model"
@@ -92,10 +94,9 @@ class Trainer:
     @property
     def finished(self):
         """Whether the last epoch is over, or there was no better one for too long."""
-        if self.patience and self.rows and self.data.test is not None:
-            scores = [self._score(row) for row in self.rows]
-            if len(scores) - 1 - scores.index(max(scores)) >= self.patience:
-                return True
+        scores = self._scores()
+        if self.patience and scores and max(scores) - max(scores, key=scores.get) >= self.patience:
+            return True
         return self.epoch >= self.epochs
 
     def take_steps(self, batches, schedule=None, clip_norm=None, ema=None, run=None):
@@ -126,10 +127,10 @@ class Trainer:
     def _record(self):
         """Close the epoch: its row of metrics, the files, a line to read."""
         row = self._row()
-        best = max((self._score(earlier) for earlier in self.rows), default=-1.0)
         self.rows.append(row)
+        scores = self._scores()
         self.epoch, self.step, self.sums = self.epoch + 1, 0, dict(NOTHING)
-        if self.data.test is None or self._score(row) > best:
+        if self.data.test is None or max(scores, key=scores.get, default=0) == self.epoch:
             self._save_models("best")
         self._save_models("last")
         self._save_state()
@@ -143,11 +144,13 @@ class Trainer:
     def _row(self):
         """The metrics of the epoch that has just ended (see run.METRICS)."""
         sums = self.sums
-        of_weights, of_ema = self._tested(), UNTESTED
-        if self.ema is not None:
-            with self.ema.applied():
-                of_ema = self._tested()
-        return {"epoch": self.epoch + 1, "steps": self.optimizer.steps,
+        epoch, of_weights, of_ema = self.epoch + 1, UNTESTED, UNTESTED
+        if self.data.test is not None and (epoch % self.test_every == 0 or epoch == self.epochs):
+            of_weights = self._tested()
+            if self.ema is not None:
+                with self.ema.applied():
+                    of_ema = self._tested()
+        return {"epoch": epoch, "steps": self.optimizer.steps,
                 "lr": self.schedule(self.optimizer.steps - 1), "train_loss": sums["loss"] / sums["images"],
                 "train_accuracy": sums["correct"] / sums["images"], "test_loss": of_weights["loss"],
                 "test_accuracy": of_weights["accuracy"], "ema_loss": of_ema["loss"],
@@ -155,13 +158,12 @@ class Trainer:
                 "images_per_second": sums["images"] / sums["seconds"]}
 
     def _tested(self):
-        if self.data.test is None:
-            return UNTESTED
         return evaluate(self.model, self.data.test, self.data.mean, self.data.std, self.workers, self.replay)
 
-    def _score(self, row):
-        """What the best epoch has most of."""
-        return row["ema_accuracy" if self.best_of == "ema" else "test_accuracy"] or 0.0
+    def _scores(self):
+        """{epoch: accuracy} of the epochs that were tested: what the best has most of."""
+        key = "ema_accuracy" if self.best_of == "ema" else "test_accuracy"
+        return {row["epoch"]: row[key] for row in self.rows if row[key] is not None}
 
     def _card(self, which):
         row = self.rows[-1] if self.rows and not self.step else {}
