@@ -21,14 +21,16 @@ Chellapilla et al. 2006, "High performance convolutional neural networks for doc
 import math
 from dataclasses import replace
 
-from minivit.backend import xp_of
+from minivit.backend import device_of, xp_of
 from minivit.function import Function, matmul
 from minivit.ops.linear import linear
 from minivit.ops.patches import ExtractPatches, bordered
 from minivit.ops.windows import windows
 from minivit.tensor import apply
 
-COLUMNS = 512           # in a block, about: so many that BLAS is fast, so few that the matrix stays in the cache
+# Of a block, about. On a CPU so many that BLAS is fast, so few that the matrix stays in the cache; on a GPU so many
+# that a launch is worth its time, so few that the matrix does not fill the memory.
+COLUMNS, GPU_COLUMNS = 512, 1 << 17
 
 
 def composed(x, weight, bias, g):
@@ -37,10 +39,11 @@ def composed(x, weight, bias, g):
     return linear(patches, weight.reshape(len(weight), -1), bias).transpose(0, 3, 1, 2)
 
 
-def blocks(B, g):
-    """Slices that cut B images into blocks of about COLUMNS windows, or of one image."""
-    size = max(1, COLUMNS // (g.grid[0] * g.grid[1]))
-    return [slice(start, start + size) for start in range(0, B, size)]
+def blocks(x, g):
+    """Slices that cut images into blocks of about so many windows as is good for the device, or of one image."""
+    count = COLUMNS if device_of(x) == "cpu" else GPU_COLUMNS
+    size = max(1, count // (g.grid[0] * g.grid[1]))
+    return [slice(start, start + size) for start in range(0, len(x), size)]
 
 
 def columns(x, g):
@@ -70,7 +73,7 @@ def rows(y):
 def convolve(x, weight, g):
     """Array to array: y (B, O, Gy, Gx), without a bias."""
     W, y = weight.reshape(len(weight), -1), xp_of(x).empty((len(x), len(weight)) + g.grid, x.dtype)
-    for images in blocks(len(x), g):
+    for images in blocks(x, g):
         y[images] = matmul(W, columns(x[images], g)).reshape(len(W), -1, *g.grid).swapaxes(0, 1)
     return y
 
@@ -78,7 +81,7 @@ def convolve(x, weight, g):
 def weight_gradient(x, dy, shape, g):
     """Array to array: dy X^T, as the transpose of X dy^T: BLAS is faster with few columns than with few rows."""
     dW = xp_of(x).zeros((math.prod(shape[1:]), shape[0]), x.dtype)
-    for images in blocks(len(x), g):
+    for images in blocks(x, g):
         dW += matmul(columns(x[images], g), rows(dy[images]).T)
     return dW.T.reshape(shape)
 
@@ -92,7 +95,7 @@ def input_gradient(dy, weight, g):
         return convolve(dy, weight[:, :, ::-1, ::-1].swapaxes(0, 1), back)
     W = weight.reshape(len(weight), -1)
     dx = xp_of(dy).empty((len(dy), weight.shape[1]) + g.image, dy.dtype)
-    for images in blocks(len(dy), g):
+    for images in blocks(dy, g):
         dx[images] = spread(matmul(W.T, rows(dy[images])), g, len(dy[images]))
     return dx
 
