@@ -1,12 +1,13 @@
 """How fast a Loader makes batches, against how fast training takes them, for the recipes of this package.
 
     python examples/benchmarks/loader.py --recipe mnist --json results.json
+    python examples/benchmarks/loader.py --recipe cifar10 --makers 1 2 4 8      # the Loader alone, for a GPU
 
 Three pieces of work, in turn: the Loader alone, on one thread; training alone, on a batch made before; and both, the
 Loader on a thread of its own beside training's workers. Quoted are medians: images/s of the first two and the ratio of
 neighbours; how much processor time making an image takes, of what training on it takes; of the third images/s, and the
-share of its time for which training waited for a batch. Recipes for CIFAR-10 get images of its size made by code, so
-that nothing has to be downloaded.
+share of its time for which training waited for a batch. With --makers nothing is trained: the Loader alone, on so many
+threads, in turn. Recipes for CIFAR-10 get images of its size made by code, so that nothing has to be downloaded.
 """
 import argparse
 import json
@@ -37,19 +38,24 @@ def split_for(recipe):
     return Split(images, rng.integers(0, 10, 2048)), 10, (0.4,) * 3, (0.25,) * 3
 
 
+def loader_for(recipe, batch_size, threads):
+    """A Loader as the recipe has it, but for the images."""
+    split, classes, mean, std = split_for(recipe)
+    return Loader(split, batch_size, mean, std, augment=Augmentation.parse(recipe.train["augment"], mean),
+                  classes=classes, drop_last=True, threads=threads, ahead=threads + 2)
+
+
 class Case:
     """A recipe's Loader and model, and the three pieces of work; training has `images` images in each."""
 
     def __init__(self, name, threads, images):
         recipe = read_recipe(name)
-        self.split, classes, mean, std = split_for(recipe)
         self.batch_size = min(recipe.train["batch_size"], images)
-        self.augment = Augmentation.parse(recipe.train["augment"], mean)
         self.steps = max(images // self.batch_size, 1)
-        self.loaders = [Loader(self.split, self.batch_size, mean, std, augment=self.augment, classes=classes,
-                               drop_last=True, threads=count) for count in (0, 1)]
-        Sy, Sx, C = self.split.images.shape[1:]
-        model = create(recipe.train["model"], image_size=(Sy, Sx), in_chans=C, num_classes=classes, **recipe.model)
+        self.loaders = [loader_for(recipe, self.batch_size, count) for count in (0, 1)]
+        Sy, Sx, C = self.loaders[0].split.images.shape[1:]
+        model = create(recipe.train["model"], image_size=(Sy, Sx), in_chans=C, num_classes=self.loaders[0].classes,
+                       **recipe.model)
         first = next(self.loaders[0].epoch(0))
         self.side = Minivit(model.train(), first.images, first.labels, threads)
         self.epoch = 0
@@ -100,8 +106,8 @@ def measure(name, options):
     rows = np.array([[*case.load(), *case.train(), *case.both()] for _ in range(options.rounds)])
     load, load_cpu, train, train_cpu, both, waited = np.median(rows, axis=0)
     ratio = rows[:, 0] / rows[:, 2]
-    row = {"recipe": name, "augment": str(case.augment), "batch_size": case.batch_size, "threads": options.threads,
-           "loader_images_per_s": load, "training_images_per_s": train,
+    row = {"recipe": name, "augment": str(case.loaders[0].augment), "batch_size": case.batch_size,
+           "threads": options.threads, "loader_images_per_s": load, "training_images_per_s": train,
            "loader_cpu_us": 1e6 * load_cpu, "training_cpu_us": 1e6 * train_cpu, "ratio_median": float(np.median(ratio)),
            "ratio_min": float(ratio.min()), "both_images_per_s": both, "waited_share": waited, "rounds": options.rounds}
     print(f"{name:<14} loader {load:8,.0f} images/s  training {train:6,.0f}  ratio {row['ratio_median']:6.1f} "
@@ -111,6 +117,19 @@ def measure(name, options):
     return row
 
 
+def measure_makers(name, options):
+    recipe, rows = read_recipe(name), []
+    loaders = [loader_for(recipe, recipe.train["batch_size"], count) for count in options.makers]
+    with threadpool_limits(1):
+        for epoch in range(options.rounds + 1):
+            rows.append([timed(lambda: sum(map(len, loader.epoch(epoch)))) for loader in loaders])
+    speeds, cpu = np.moveaxis(np.median(rows[1:], axis=0), 1, 0)                # the first round warms up
+    for count, speed, seconds in zip(options.makers, speeds, cpu):
+        print(f"{name:<14} {count:3d} threads {speed:8,.0f} images/s  {1e6 * seconds:.0f} us of the processor an image")
+    return {"recipe": name, "rounds": options.rounds, "makers": options.makers, "images_per_s": speeds.tolist(),
+            "cpu_us": (1e6 * cpu).tolist()}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", action="append", choices=MODELS, help="may be given more than once (default: all)")
@@ -118,9 +137,11 @@ def main():
     parser.add_argument("--images", type=int, default=512, help="images that training sees in a piece of work "
                         "(default: 512)")
     parser.add_argument("--threads", type=int, default=cpu_count(), help="of training (default: one per core)")
+    parser.add_argument("--makers", type=int, nargs="+", metavar="N", help="measure the Loader alone, on so many "
+                        "threads")
     parser.add_argument("--json", metavar="FILE", help="write the results as JSON")
     options = parser.parse_args()
-    rows = [measure(name, options) for name in options.recipe or MODELS]
+    rows = [(measure_makers if options.makers else measure)(name, options) for name in options.recipe or MODELS]
     if options.json:
         with open(options.json, "w") as file:
             json.dump(rows, file, indent=1)
