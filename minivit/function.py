@@ -79,11 +79,14 @@ class Primitive(Function, abstract=True):
     portable = True
 
 
-def matmul(a, b):
-    """a @ b, as NumPy defines it. On a device it is our own call of cuBLAS; cuda/matmul.py says why."""
+def matmul(a, b, compute=None):
+    """a @ b, as NumPy defines it. On a device it is our own call of cuBLAS; cuda/matmul.py says why.
+
+    compute: "fp32" for a product that is a sum, which stays exact where a block `precision` rounds factors.
+    """
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return a @ b
-    return device_matmul(a, b)
+    return device_matmul(a, b, compute=compute)
 
 
 def dots(a, b):
@@ -112,4 +115,4 @@ def unbroadcast(gradient, shape):
 
 def sum_of_rows(rows):
     """The sum over the first axis of an array (n, m): a product with a row of ones, since BLAS adds faster than sum."""
-    return matmul(xp_of(rows).ones(len(rows), rows.dtype), rows)
+    return matmul(xp_of(rows).ones(len(rows), rows.dtype), rows, compute="fp32")

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from runs import NOISY
 
-from minivit import Tensor
+from minivit import Tensor, ops
 from minivit.backend import to_device, to_host
 from minivit.cuda import checking, why_no_checks, why_no_emulator
 from minivit.cuda.bf16 import from_bf16, to_bf16
@@ -58,6 +58,23 @@ def test_products_and_their_gradients_are_of_the_precision_of_the_block(cuda, na
         worst = np.abs(found - truth).max() / np.abs(truth).max()
         assert found.dtype == np.float32 and worst <= error
         assert name != "bf16" or worst > 1e-4
+
+
+def test_sums_stay_float32_in_such_a_block(cuda):
+    rng = np.random.default_rng(0)
+    x, dy, gamma, beta, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in
+                                        ((3, 4, 5, 6), (3, 4, 5, 6), 4, 4, (6, 6), 6))
+    found = []
+    for device, name in (("cpu", "fp32"), ("cuda", "bf16")):
+        images, scale, shift, W, b = (Tensor(to_device(array, device), requires_grad=array is not weight)
+                                      for array in (x, gamma, beta, weight, bias))
+        with precision(name):
+            normed = ops.groupnorm(images, 2, scale, shift)
+            normed.backward(to_device(dy, device))
+            ops.linear(images.detach(), W, b).backward(to_device(dy, device))
+        found.append([to_host(array) for array in (normed.data, images.grad, scale.grad, shift.grad, b.grad)])
+    for here, there in zip(*found):
+        np.testing.assert_allclose(there, here, rtol=1e-5, atol=1e-5 * np.abs(here).max())
 
 
 def test_an_unknown_precision_is_refused():

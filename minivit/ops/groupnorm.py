@@ -47,8 +47,8 @@ class GroupNorm(Function):
         rows = x.reshape(B * groups, -1)
         n = rows.shape[1]
         weight = xp_of(x).full(n, 1 / n, x.dtype)                       # matrix products are the fastest sums
-        xhat = rows - matmul(rows, weight)[:, None]
-        xhat -= matmul(xhat, weight)[:, None]                           # what rounding the mean of large x had left
+        xhat = rows - matmul(rows, weight, compute="fp32")[:, None]
+        xhat -= matmul(xhat, weight, compute="fp32")[:, None]           # what rounding the mean of large x had left
         rstd = 1 / xp_of(x).sqrt(dots(xhat, xhat) / n + eps)
         xhat *= rstd[:, None]
         xhat, rstd = xhat.reshape(B, C, -1), rstd.reshape(B, groups)
@@ -62,7 +62,7 @@ class GroupNorm(Function):
         xhat, rstd, gamma = ctx.saved
         (B, C, S), groups, shape = xhat.shape, rstd.shape[1], dy.shape
         dy = dy.reshape(xhat.shape)
-        sums = matmul(dy, xp_of(dy).ones(S, dy.dtype))                  # (B, C), over pixels
+        sums = matmul(dy, xp_of(dy).ones(S, dy.dtype), compute="fp32")  # (B, C), over pixels
         sums_along_xhat = dots(dy, xhat)
         n = C * S // groups
 
