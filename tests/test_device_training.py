@@ -3,6 +3,8 @@
 The truth is the array form on NumPy, step by step; then the trainer and the commands, saving and going on.
 """
 import math
+import threading
+import time
 from dataclasses import replace
 from importlib import import_module
 from functools import partial
@@ -194,6 +196,33 @@ def test_batches_come_through_the_same_memory(cuda):
     assert len(places) == 1
     larger, = conveyor(batches_of(1, images=20))
     assert len(larger) == 19 and larger.images.data.ptr not in {images for images, _ in places}
+
+
+def test_the_next_batch_is_loaded_while_this_one_is_used(cuda):
+    taken = [threading.Event() for _ in range(3)]
+
+    def batches():
+        for batch, event in zip(batches_of(3), taken):
+            event.set()
+            yield batch
+    conveyor = Conveyor("cuda")(batches())
+    moved = next(conveyor)
+    assert taken[1].wait(10)
+    time.sleep(0.05)                                                        # long enough to write it somewhere
+    assert not taken[2].is_set()
+    np.testing.assert_array_equal(to_host(moved.images), next(batches_of(3)).images)
+    assert len(list(conveyor)) == 2
+
+
+def test_a_batch_that_cannot_be_made_is_missed_when_it_is_asked_for(cuda):
+    def batches():
+        yield from batches_of(1)
+        raise ValueError("image 7 is torn")
+    conveyor = Conveyor("cuda")(batches())
+    next(conveyor)
+    with pytest.raises(ValueError, match="image 7 is torn"):
+        next(conveyor)
+    assert [thread.name for thread in threading.enumerate() if "conveyor" in thread.name] == []
 
 
 def test_soft_targets_are_moved_too(cuda):

@@ -39,7 +39,7 @@ class Replay:
         """The logits on the GPU of images (B, C, Sy, Sx) of the host. Reading them comes before the next call."""
         if self.lane is None or not self.lane.fits(images):
             self.lane = Lane(images, self.model.device)
-        images = self.lane.move(images)
+        images = self.lane.load(images)()
         return self._run("evaluation", (images,), lambda: self.model(Tensor(images)).data)[0]
 
     def _run(self, what, arrays, function):
