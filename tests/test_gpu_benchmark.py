@@ -48,6 +48,34 @@ def test_parity_says_what_is_wrong(gpu, monkeypatch):
     assert status == 1 and results["rows"][0]["wrong"] and printed.splitlines()[-1].endswith("WRONG")
 
 
+def torn(*_):
+    raise RuntimeError("CUDA_ERROR_OUT_OF_MEMORY")
+
+
+@needs_emulator
+def test_what_fails_is_a_row_and_costs_no_other(gpu, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    parity, kernels, steps = (import_module(f"on_gpu.{name}") for name in ("parity", "kernels", "steps"))
+    monkeypatch.setitem(parity.OTHERS, "AdamW", (torn, "adamw.cu"))
+    monkeypatch.setattr(kernels, "_rows", torn)
+    monkeypatch.setattr(steps, "sides", lambda options: {"minivit": torn, "launch by launch": lambda *of: steps.Ours(
+        *of, "fp32", graph=False)})
+    status, printed, results = gpu("parity", "--dry-run", "--cases", "AdamW,to_bf16")
+    assert status == 1 and [row["wrong"] for row in results["rows"]] == [True, False]
+    assert "RuntimeError: CUDA_ERROR_OUT_OF_MEMORY   WRONG" in printed
+    status, printed, results = gpu("kernels", "--dry-run", "--count", "1")
+    assert status == 1 and [row["wrong"] for row in results["rows"]] == [True] * 7 + [False]
+    assert "layernorm         WRONG: RuntimeError: CUDA_ERROR_OUT_OF_MEMORY" in printed
+    status, printed, results = gpu("steps", "--dry-run", "--batch", "ti4:2", "--rounds", "1", "--count", "1")
+    assert status == 1 and [row["wrong"] for row in results["rows"]] == [True, False]
+    assert results["rows"][1]["ms"] > 0 and results["rows"][1]["speed"] is None and "OUT_OF_MEMORY" in printed
+
+
+def test_what_is_not_begun_in_time_is_said(gpu):
+    status, printed, results = gpu("parity", "--dry-run", "--cases", "softmax-17", "--minutes", "0")
+    assert status == 1 and results["rows"][0]["said"] == "TimeoutError: not begun, the time is over"
+
+
 @needs_emulator
 def test_kernels_are_timed_with_their_share_of_a_copy(gpu):
     status, printed, results = gpu("kernels", "--dry-run", "--images", "1", "--count", "1")

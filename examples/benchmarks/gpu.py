@@ -6,8 +6,9 @@
     python3 examples/benchmarks/gpu.py sanitize --out DIR       planted bugs under NVIDIA's compute-sanitizer
 
 Nothing is installed: Python 3.11, numpy 2, cupy 14 and, to compare with, torch 2 are enough. A command writes
-DIR/<device>_<command>.json and prints a table last; the exit status is 1 where something is wrong. With --dry-run all
-of it runs without a GPU, on a stand-in, to see that it does: times then mean nothing.
+DIR/<device>_<command>.json, as far as it has come, and prints a table last; what fails is a row that says why. The exit
+status is 1 where something is wrong. With --dry-run all of it runs without a GPU, on a stand-in, to see that it does:
+times then mean nothing.
 """
 import argparse
 import contextlib
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from on_gpu import kernels, parity, sanitize, steps
 
+from minivit.atomic import write_atomic
 from minivit.backend import why_no_cuda
 from minivit.cuda.standin import standing_in
 from minivit.cuda.verified import this_gpu
@@ -54,11 +56,13 @@ def main():
     if not options.dry_run and why_no_cuda() is not None:
         parser.error(f"no GPU: {why_no_cuda()}; --dry-run goes through it without one")
     options.out.mkdir(parents=True, exist_ok=True)
-    with standing_in() if options.dry_run else contextlib.nullcontext():
-        results = {"command": options.command} | machine(options.dry_run) | COMMANDS[options.command].run(options)
+    results = {"command": options.command} | machine(options.dry_run) | {"rows": []}
     name = re.sub(r"\W+", "-", results["device"].lower()).strip("-")
     path = options.out / f"{name}_{options.command}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    with standing_in() if options.dry_run else contextlib.nullcontext():
+        for found in COMMANDS[options.command].run(options):
+            results |= found
+            write_atomic(path, (json.dumps(results, indent=1) + "\n").encode())
     wrong = [row for row in results["rows"] if row.get("wrong")]
     print(f"{results['device']}, {results['driver']}, {results['date']}: {len(results['rows'])} rows, "
           f"{len(wrong)} wrong -> {path}", *COMMANDS[options.command].table(results), sep="\n")

@@ -49,8 +49,11 @@ def run(options):
         if time.monotonic() > options.until:
             return _row(*job, None)
         return _row(*job, said_of(*job) if options.dry_run else _sanitized(sanitizer, options, *job))
+    rows = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return {"rows": list(pool.map(judged, jobs))}
+        for row in pool.map(judged, jobs):
+            rows.append(row)
+            yield {"rows": rows}
 
 
 def _sanitized(sanitizer, options, kernel, number, tool):
