@@ -21,6 +21,7 @@ class Replay:
     def __init__(self, model, optimizer, say):
         self.model, self.optimizer, self.say = model, optimizer, say
         self.parameters = list(model.parameters())      # looked at before every step, and finding them takes long
+        self.float32 = all(parameter.dtype == np.float32 for parameter in self.parameters)
         self.graphs, self.lane, self.said, self.failed = None, None, set(), set()
 
     def __call__(self, step, batch):
@@ -61,7 +62,7 @@ class Replay:
 
     def why_not(self):
         """A reason not to record or replay just now; None if there is none."""
-        if any(parameter.dtype != np.float32 for parameter in self.parameters):
+        if not self.float32:
             return "the model is not float32, for which the kernels are made"
         if form_held():
             return "a block `using` holds a form of operations"
