@@ -107,29 +107,30 @@ def run(options):
     wanted = [(name, int(B)) for name, B in (batch.split(":") for batch in options.batch)] if options.batch else RUNS
     xp, rows = xp_of(to_device(np.zeros(1, np.float32), "cuda")), []
     for name, batch in wanted:
-        made, losses, found = {}, {}, {side: {"model": name, "batch": batch, "side": side} for side in sides(options)}
-        for side, make in sides(options).items():
-            found[side], = attempt(found[side], partial(_begin, side, make, name, batch, options, made, losses),
-                                   options.until)
-        times = in_turn(xp, {side: own.step for side, own in made.items()}, options.rounds, options.count)
-        for side, time_of_one in times.items():
-            first = losses.get("minivit", losses[side])
-            off = max(abs(a / b - 1) for a, b in zip(losses[side], first))
-            found[side] |= {"ms": 1000 * time_of_one, "images/s": batch / time_of_one, "loss_off": off,
-                            "speed": times["minivit"] / time_of_one if "minivit" in times else None}
-            found[side]["wrong"] |= not off <= TOLERANCE[options.precision]
-        rows += found.values()
+        rows += _measured(xp, name, batch, options)
         yield {"precision": options.precision, "rounds": options.rounds, "count": options.count, "rows": rows}
-        made.clear()
         _free(xp)
 
 
-def _begin(side, make, name, batch, options, made, losses):
-    """Make a side, and take its first steps: they compile and record."""
-    one = make(*setting(name, batch, options.dry_run))
-    losses[side] = [one.step() for _ in range(4)]
-    made[side] = one
-    return [{"wrong": bool(one.said)} | ({"said": one.said[0]} if one.said else {})]
+def _measured(xp, name, batch, options):
+    """The rows of all sides with one model and size of batch."""
+    able, found = {}, {}
+
+    def begin(side, make):
+        one = make(*setting(name, batch, options.dry_run))
+        one.losses = [one.step() for _ in range(4)]                             # compiles, records
+        able[side] = one
+        return [{"wrong": True, "said": one.said[0]} if one.said else {"wrong": False}]
+    for side, make in sides(options).items():
+        row = {"model": name, "batch": batch, "side": side}
+        found[side], = attempt(row, partial(begin, side, make), options.until)
+    times = in_turn(xp, {side: one.step for side, one in able.items()}, options.rounds, options.count)
+    for side, time_of_one in times.items():
+        off = max(abs(a / b - 1) for a, b in zip(able[side].losses, able.get("minivit", able[side]).losses))
+        found[side] |= {"ms": 1000 * time_of_one, "images/s": batch / time_of_one, "loss_off": off,
+                        "speed": times["minivit"] / time_of_one if "minivit" in times else None}
+        found[side]["wrong"] |= not off <= TOLERANCE[options.precision]
+    return found.values()
 
 
 def _free(xp):
