@@ -323,15 +323,6 @@ def run_of(folder, digits, device, stop_after=None, resume=False):
     return made.run()
 
 
-@pytest.mark.parametrize("device, threads, cores, makers",
-                         [("cpu", None, 16, 1), ("cpu", 4, 16, 1), ("cuda", None, 16, 8), ("cuda", None, 4, 3),
-                          ("cuda", None, 1, 1), ("cuda", 5, 16, 5)])
-def test_so_many_threads_make_batches(cuda, digits, monkeypatch, device, threads, cores, makers):
-    monkeypatch.setattr("minivit.train.setup.cpu_count", lambda: cores)
-    run = trainer_from(TrainConfig(data=str(digits), device=device), TINY, threads=threads, quiet=True)
-    assert (run.loader.threads, run.loader.ahead) == (makers, makers + 2)
-
-
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(cuda, digits, tmp_path):
     assert run_of(tmp_path / "whole", digits, "cuda")
     assert not run_of(tmp_path / "parts", digits, "cuda", stop_after=2)

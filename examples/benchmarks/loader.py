@@ -1,7 +1,7 @@
 """How fast a Loader makes batches, against how fast training takes them, for the recipes of this package.
 
     python examples/benchmarks/loader.py --recipe mnist --json results.json
-    python examples/benchmarks/loader.py --recipe cifar10 --makers 1 2 4 8      # the Loader alone, for a GPU
+    python examples/benchmarks/loader.py --recipe cifar10 --makers 1 2 4 8      # the Loader alone, on so many threads
 
 Three pieces of work, in turn: the Loader alone, on one thread; training alone, on a batch made before; and both, the
 Loader on a thread of its own beside training's workers. Quoted are medians: images/s of the first two and the ratio of

@@ -30,8 +30,8 @@ def add_arguments(parser, recipe=None, skip=()):
     parser.add_argument("--resume", metavar="RUN", help="go on with a stopped run, exactly as if it had not stopped")
     parser.add_argument("--preflight", action="store_true", help="before training, look for the usual mistakes in "
                         "data, model and settings; train only if there is none")
-    parser.add_argument("--threads", type=int, metavar="N", help="worker threads, which for a GPU make batches "
-                        "(default: one per core; for a GPU one less, at most 8); the result is the same for any number")
+    parser.add_argument("--threads", type=int, metavar="N", help="worker threads (default: one per core); the result "
+                        "is the same for any number")
     parser.add_argument("--kernels", choices=("minivit", "yours"), help="whose functions train: minivit's, or, "
                         "for the exercises of minivit learn that you have solved, yours (default: minivit)")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from minivit.backend import cpu_count, to_host, usable
+from minivit.backend import to_host, usable
 from minivit.data import Loader, open_dataset
 from minivit.data.augment import Augmentation
 from minivit.models import create, describe
@@ -20,14 +20,13 @@ from minivit.train.workers import Workers
 from minivit.weights import load
 
 _OPTIMIZERS = {"adamw": AdamW, "adam": Adam, "sgd": partial(SGD, momentum=0.9)}
-_MAKERS = 8             # threads that make batches for a GPU, at most: in Python itself one works while the others wait
 _PATHS = ("data", "start", "teacher")       # where files are does not matter, but what they hold
 
 
 def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=False, on_epoch=None):
     """The Trainer of a TrainConfig. The model is the preset, or the one in `config.start`, fitted to the data's images
     and classes, with `model_changes` to its configuration. Raises ValueError where data and model cannot be fitted to
-    each other. threads: of the CPU's that train, or that make batches for a GPU (default: as many as are good)."""
+    each other."""
     data = open_dataset(config.data)
     if data.train is None:
         raise ValueError(f"{config.data} has no training images: it can be evaluated on, but not trained on")
@@ -38,10 +37,9 @@ def trainer_from(config, model_changes=None, folder=None, threads=None, quiet=Fa
     model, data, began = _model_and_data(config, data, model_changes or {})
     model.to(device)
     frozen = freeze(model, [pattern.strip() for pattern in config.freeze.split(",") if pattern.strip()])
-    makers = 1 if device == "cpu" else threads or max(1, min(_MAKERS, cpu_count() - 1))     # of the CPU's own, all work
     loader = Loader(data.train, config.batch_size, data.mean, data.std, seed=config.seed,
                     augment=Augmentation.parse(config.augment, data.mean), classes=len(data.classes),
-                    repeats=config.repeats, threads=makers, ahead=makers + 2)
+                    repeats=config.repeats)
     optimizer = _OPTIMIZERS[config.optimizer](layer_groups(model, config.weight_decay, config.layer_decay),
                                               lr=config.lr)
     ema = EMA(optimizer, config.ema_decay) if config.ema_decay else None
