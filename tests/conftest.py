@@ -134,7 +134,7 @@ def cuda(request):
         pytest.skip(f"no GPU: {why_no_cuda()}")
 
 
-# Command lines
+# Browsers
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
@@ -144,6 +144,8 @@ def browser(tmp_path_factory):
     with Browser(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 
+
+# Command lines
 
 @pytest.fixture
 def minivit(capsys):

@@ -56,7 +56,7 @@ def torn(*_):
 def test_what_fails_is_a_row_and_costs_no_other(gpu, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     parity, kernels, steps = (import_module(f"on_gpu.{name}") for name in ("parity", "kernels", "steps"))
-    monkeypatch.setitem(parity.OTHERS, "AdamW", (torn, "adamw.cu"))
+    monkeypatch.setitem(parity.OTHERS, "AdamW", (torn, ["adamw.cu"]))
     monkeypatch.setattr(kernels, "_rows", torn)
     monkeypatch.setattr(steps, "sides", lambda options: {"minivit": torn, "launch by launch": lambda *of: steps.Ours(
         *of, "fp32", graph=False)})

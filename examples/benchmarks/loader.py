@@ -12,6 +12,7 @@ threads, in turn. Recipes for CIFAR-10 get images of its size made by code, so t
 import argparse
 import json
 import time
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -38,11 +39,11 @@ def split_for(recipe):
     return Split(images, rng.integers(0, 10, 2048)), 10, (0.4,) * 3, (0.25,) * 3
 
 
-def loader_for(recipe, batch_size, threads):
-    """A Loader as the recipe has it, but for the images."""
+def loader_for(recipe, batch_size):
+    """A Loader as the recipe has it, but for the images; without threads of its own."""
     split, classes, mean, std = split_for(recipe)
     return Loader(split, batch_size, mean, std, augment=Augmentation.parse(recipe.train["augment"], mean),
-                  classes=classes, drop_last=True, threads=threads, ahead=threads + 2)
+                  classes=classes, drop_last=True, threads=0)
 
 
 class Case:
@@ -52,9 +53,10 @@ class Case:
         recipe = read_recipe(name)
         self.batch_size = min(recipe.train["batch_size"], images)
         self.steps = max(images // self.batch_size, 1)
-        self.loaders = [loader_for(recipe, self.batch_size, count) for count in (0, 1)]
-        Sy, Sx, C = self.loaders[0].split.images.shape[1:]
-        model = create(recipe.train["model"], image_size=(Sy, Sx), in_chans=C, num_classes=self.loaders[0].classes,
+        alone = loader_for(recipe, self.batch_size)
+        self.loaders = [alone, replace(alone, threads=1)]
+        Sy, Sx, C = alone.split.images.shape[1:]
+        model = create(recipe.train["model"], image_size=(Sy, Sx), in_chans=C, num_classes=alone.classes,
                        **recipe.model)
         first = next(self.loaders[0].epoch(0))
         self.side = Minivit(model.train(), first.images, first.labels, threads)
@@ -119,7 +121,8 @@ def measure(name, options):
 
 def measure_makers(name, options):
     recipe, rows = read_recipe(name), []
-    loaders = [loader_for(recipe, recipe.train["batch_size"], count) for count in options.makers]
+    alone = loader_for(recipe, recipe.train["batch_size"])
+    loaders = [replace(alone, threads=count, ahead=count + 2) for count in options.makers]
     with threadpool_limits(1):
         for epoch in range(options.rounds + 1):
             rows.append([timed(lambda: sum(map(len, loader.epoch(epoch)))) for loader in loaders])

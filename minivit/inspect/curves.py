@@ -63,10 +63,11 @@ def draw_runs(runs, path):
         minutes = list(itertools.accumulate(row["seconds"] / 60 for row in rows))
         for axis, xs in ((by_epoch, [row["epoch"] for row in rows]), (by_time, minutes)):
             for key, line in (("test_accuracy", "-"), ("ema_accuracy", "--")):
-                known = {x: row[key] for x, row in zip(xs, rows) if row[key] is not None}
+                known = [(x, row[key]) for x, row in zip(xs, rows) if row[key] is not None]
                 if known:
-                    axis.plot(list(known), [100 * value for value in known.values()], linestyle=line, **style,
-                              label=f"{name} {max(known.values()):.1%}" + (" (averaged)" if line == "--" else ""))
+                    places, values = zip(*known)
+                    axis.plot(places, [100 * value for value in values], linestyle=line, **style,
+                              label=f"{name} {max(values):.1%}" + (" (averaged)" if line == "--" else ""))
     by_epoch.set(xlabel="epoch", ylabel="accuracy on test images (%)")
     by_epoch.xaxis.get_major_locator().set_params(integer=True)
     by_time.set(xlabel="minutes of training")

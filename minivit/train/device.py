@@ -56,17 +56,17 @@ class Conveyor:
     def _lane(self, name, array):
         lane = self.lanes.get(name)
         if lane is None or not lane.fits(array):
-            lane = self.lanes[name] = Lane(array, self.device)
+            lane = self.lanes[name] = Lane(array, self.device, sides=2)
         return lane
 
 
 class Lane:
-    """Pinned memory of the host, twice, and memory of a device, for arrays as large as `array` or shorter."""
+    """Pinned memory of the host, `sides` times, and memory of a device, for arrays as large as `array` or shorter."""
 
-    def __init__(self, array, device):
+    def __init__(self, array, device, sides=1):
         with on_device(device):
             self.there = to_device(array, device)
-            pinned = [xp_of(self.there).cuda.alloc_pinned_memory(array.nbytes) for _ in range(2)]
+            pinned = [xp_of(self.there).cuda.alloc_pinned_memory(array.nbytes) for _ in range(sides)]
         self.here = [np.frombuffer(memory, array.dtype, math.prod(array.shape)).reshape(array.shape)
                      for memory in pinned]
 
@@ -76,7 +76,7 @@ class Lane:
                 and len(array) <= len(self.there))
 
     def load(self, array, side=0):
-        """Write `array` to one of the two places; a function that sends it from there and returns it on the device."""
+        """Write `array` to one of the sides; a function that sends it from there and returns it on the device."""
         n, here = len(array), self.here[side]
         here[:n] = array
 

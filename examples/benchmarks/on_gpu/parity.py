@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from on_gpu.attempt import attempt
 
 from minivit.backend import to_device, to_host
 from minivit.cuda import verified
@@ -23,7 +24,6 @@ from minivit.train import Classification
 from minivit.train.device import Conveyor
 from minivit.train.loop import train_epoch
 from minivit.train.replay import Replay
-from on_gpu.attempt import attempt
 
 FORWARD, GRADIENT = 1e-5, 1e-4          # the largest relative errors that are right
 
@@ -44,7 +44,7 @@ def run(options):
 def _files(name):
     """The names of the `.cu` files that a case is about."""
     if name in OTHERS:
-        return [OTHERS[name][1]] if OTHERS[name][1] else []
+        return OTHERS[name][1]
     kernel = name.partition("-")[0]
     return [file.path.name for file in FILES.values() if any(own.startswith(kernel) for own in file.declared)]
 
@@ -115,10 +115,10 @@ def _batches():
         yield Batch(rng.standard_normal((5, 1, 28, 28)).astype(np.float32), rng.integers(0, 10, 5), np.arange(5))
 
 
-# What is no row of KERNEL_CASES: its errors, and the file that it is about
-OTHERS = {"AdamW": (lambda: _adam(AdamW), "adamw.cu"), "Adam": (lambda: _adam(Adam), "adamw.cu"),
-          "to_bf16": (_bf16, "bf16.cu"), "6-steps": (lambda: _steps(False), None),
-          "6-steps-4-by-a-graph": (lambda: _steps(True), None)}
+# What is no row of KERNEL_CASES: its errors, and the files that it is about
+OTHERS = {"AdamW": (lambda: _adam(AdamW), ["adamw.cu"]), "Adam": (lambda: _adam(Adam), ["adamw.cu"]),
+          "to_bf16": (_bf16, ["bf16.cu"]), "6-steps": (lambda: _steps(False), []),
+          "6-steps-4-by-a-graph": (lambda: _steps(True), [])}
 
 
 def _enter(file, rows):

@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 from configs import CONFIGS
+from on_gpu.attempt import attempt
 from on_gpu.clock import in_turn
 from peers import LR, WEIGHT_DECAY, Torch
 
@@ -26,7 +27,6 @@ from minivit.train import Classification
 from minivit.train.device import Conveyor
 from minivit.train.loop import train_epoch
 from minivit.train.replay import Replay
-from on_gpu.attempt import attempt
 
 MODELS = {"ti4": CONFIGS["ti4"].model, "deit-ti-224": preset("deit_tiny_patch16_224")}
 RUNS = (("ti4", 64), ("ti4", 256), ("ti4", 1024), ("deit-ti-224", 128))
